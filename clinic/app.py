@@ -1,0 +1,130 @@
+"""The web application: create_app is a short list of configure steps, in order."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask, Response, request
+
+from clinic import resources
+from clinic.config import Settings
+from clinic.persistence.store import Store
+from clinic.press import Press
+
+BODY_BYTES = 4 * 1024 * 1024
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",  # not no-referrer: the CSRF check of HTTPS requests reads it
+    "X-Content-Type-Options": "nosniff",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def create_app(settings: Settings, store: Store, press: Press) -> Flask:
+    """The application of one clinic. Store and press are made by the caller, the press first: it must hold no key."""
+    app = Flask("clinic", template_folder=str(resources.templates()), static_folder="static", instance_path="/")
+    configure_flask(app, store)
+    configure_language(app)
+    configure_templates(app)
+    configure_views(app)
+    configure_errors(app)
+    configure_replies(app)
+    app.extensions["clinic"] = {"settings": settings, "store": store, "press": press}
+    return app
+
+
+def configure_flask(app: Flask, store: Store) -> None:
+    """Limits and cookies. FLASK_DEBUG is ignored on purpose."""
+    app.debug = False
+    app.config.update(
+        SECRET_KEY=store.web_secret(),
+        MAX_CONTENT_LENGTH=BODY_BYTES,
+        MAX_FORM_MEMORY_SIZE=BODY_BYTES,
+        MAX_FORM_PARTS=5000,
+        SESSION_COOKIE_NAME="clinic_page",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Strict",
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
+        WTF_CSRF_TIME_LIMIT=None,  # a form may stay open all afternoon; the session's own limits hold
+        TRUSTED_HOSTS=["localhost", "127.0.0.1", "[::1]"],
+    )
+    from flask_wtf.csrf import CSRFProtect
+
+    CSRFProtect(app)
+
+
+def configure_language(app: Flask) -> None:
+    """The reader's language for the interface; a sheet's language is always an argument."""
+    from flask_babel import Babel
+
+    from clinic.i18n.compiling import compile_po
+    from clinic.web import language
+
+    for po in sorted(resources.translations().glob("*/LC_MESSAGES/messages.po")):
+        compile_po(po)
+    app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(resources.translations())
+    Babel(app, locale_selector=language.folder)
+
+
+def configure_templates(app: Flask) -> None:
+    """StrictUndefined: a name that is missing is an error, never an empty place on a page."""
+    from jinja2 import StrictUndefined
+
+    from clinic.web import filters
+
+    app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    filters.register(app)
+
+
+def configure_views(app: Flask) -> None:
+    """Blueprints by feature; every view needs a signed-in person unless it says otherwise."""
+    from clinic.web import auth, cases, formulation, pages, records, sheets
+
+    for feature in (auth, cases, records, formulation, sheets, pages):
+        app.register_blueprint(feature.bp)
+    auth.require(app)
+
+
+def configure_errors(app: Flask) -> None:
+    """Errors that people see: one plain page, never a trace."""
+    from clinic.web import problems
+
+    problems.register(app)
+
+
+def configure_replies(app: Flask) -> None:
+    """Headers of every reply. Static files may be kept, nothing else."""
+
+    @app.after_request
+    def headers(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if request.endpoint == "static":
+            response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def serve(settings: Settings, port: int | None = None, greeting: str = "") -> None:
+    """Serve until interrupted. The press starts first, then the keys are opened."""
+    import waitress
+
+    from clinic.services.warm import warm_pages
+
+    press = Press(warm_pages)
+    press.start()
+    try:
+        app = create_app(settings, Store.open(settings), press)
+        if greeting:
+            print(greeting, flush=True)
+        # Buffers above the body limit: waitress writes larger ones to a temporary file in clear.
+        limits: dict[str, Any] = {"inbuf_overflow": 2 * BODY_BYTES, "outbuf_overflow": 64 * BODY_BYTES}
+        listen = f"{settings.host}:{settings.port if port is None else port}"
+        waitress.serve(app, listen=listen, threads=6, ident=None, max_request_body_size=BODY_BYTES, **limits)
+    finally:
+        press.stop()

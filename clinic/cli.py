@@ -1,0 +1,254 @@
+"""The commands. Each imports what it needs when it runs, so that `clinic --help` starts at once.
+
+Exit 0 on success, 1 on a refused or failed action with one plain line on stderr, 2 on wrong usage.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clinic import __version__, config, resources
+from clinic.domain.errors import ClinicError
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+RECORDS = "The folder with the records."
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def main() -> None:
+    """Run the command line; a ClinicError becomes one line on stderr and its exit code."""
+    try:
+        clinic(prog_name="clinic")
+    except ClinicError as error:
+        click.echo("clinic: " + " ".join(str(error).split()), err=True)
+        sys.exit(error.exit)
+
+
+def _settings(context: click.Context, _: click.Parameter, named: Path | None) -> config.Settings:
+    return _load(named or context.find_root().obj)
+
+
+def _load(named: Path | None) -> config.Settings:
+    settings = config.load(named)
+    if not settings.chosen:
+        click.echo(f"clinic: using {settings.instance}", err=True)
+    return settings
+
+
+def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the settings of the instance; `--instance` may stand before or after its name."""
+    return click.option("--instance", "settings", type=FOLDER, callback=_settings, help=RECORDS)(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="clinic")
+@click.option("--instance", type=FOLDER, envvar="CLINIC_INSTANCE_PATH", show_envvar=True, help=RECORDS)
+@click.pass_context
+def clinic(context: click.Context, instance: Path | None) -> None:
+    """Secure Base: intake, maps, worksheets and homework plans for couples counsellors."""
+    context.obj = instance
+
+
+@clinic.command()
+@click.option("--serve/--no-serve", default=True, help="Serve afterwards, or stop when all is made.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.pass_obj
+def demo(instance: Path | None, serve: bool, port: int) -> None:
+    """Make a demo instance with made-up couples, print their sheets, serve it."""
+    from clinic.services import demo
+
+    sys.exit(demo.run(config.demo(instance), serve=serve, port=port))
+
+
+@clinic.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.option("--everything", is_flag=True, help="With Chromium, PostgreSQL and Java; a skip fails.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def test(everything: bool, arguments: Sequence[str]) -> None:
+    """Run the tests; ARGUMENTS go to pytest. Needs a checkout."""
+    root = resources.checkout()
+    if root is None:
+        raise click.UsageError("The tests are in the checkout, not in the installed package.")
+    options = ["--everything"] if everything else []
+    sys.exit(subprocess.call([sys.executable, "-m", "pytest", *options, *arguments], cwd=root))  # noqa: S603
+
+
+@clinic.command()
+@with_settings
+def init(settings: config.Settings) -> None:
+    """Make an empty instance: database, keys, the first account."""
+    from clinic.services import instance
+
+    instance.init(settings)
+
+
+@clinic.command()
+@with_settings
+@click.option("--port", type=click.IntRange(0, 65535), help="Instead of the port in the settings.")
+def serve(settings: config.Settings, port: int | None) -> None:
+    """Serve the pages on this machine."""
+    from clinic import app
+
+    app.serve(settings, port=settings.port if port is None else port)
+
+
+@clinic.command()
+def doctor() -> None:
+    """Say what this machine lacks, and the command that installs it."""
+    from clinic import doctor
+    from clinic.press import fonts
+
+    lines, well = doctor.report()
+    made = (fonts.folder() / "fonts.conf").exists()
+    lines.append("Fonts (every letter on paper): " + ("ok" if made else "missing: python3 -m clinic fonts"))
+    click.echo("\n".join(lines))
+    if not (well and made):
+        raise ClinicError("This machine cannot print yet.")
+
+
+@clinic.command()
+@as_json
+def sheets(as_json: bool) -> None:
+    """List every definition: id, kind, version, recipients, locales ready."""
+    from clinic.services import sheets
+
+    _show(sheets.listing(), as_json)
+
+
+@clinic.command()
+@click.argument("files", nargs=-1, required=True, type=THERE)
+def check(files: Sequence[Path]) -> None:
+    """Validate definitions; errors name file, section and block."""
+    from clinic.services import check
+
+    problems = check.check(files)
+    for problem in problems:
+        click.echo(f"clinic: {problem}", err=True)
+    sys.exit(1 if problems else 0)
+
+
+@clinic.command("print")
+@click.argument("sheet")
+@click.option("--out", type=FILE, required=True)
+@click.option("--case", metavar="CODE", help="Fill it from this case; without, the sheet is blank.")
+@click.option("--to", type=click.Choice(["a", "b", "joint"]), help="Whose copy; needs --case.")
+@click.option("--locale", default="en", show_default=True)
+@click.option("--with", "beside", metavar="LOCALE", help="A second language beside the first.")
+@click.option("--paper", type=click.Choice(config.PAPERS), help="[default: from the settings]")
+@click.option("--size", type=click.Choice(["normal", "large"]), default="normal", show_default=True)
+@click.option("--ink", type=click.Choice(["full", "saver"]), default="full", show_default=True)
+@click.option("--draft", is_flag=True, help="Print an unfinished translation, marked DRAFT.")
+@click.option("--as", "account", metavar="ACCOUNT", help="Who prints; the demo knows it.")
+@click.option("--instance", type=FOLDER, help=RECORDS)
+@click.pass_context
+def print_(context: click.Context, sheet: str, out: Path, instance: Path | None, **job: Any) -> None:
+    """Print one sheet as a PDF: blank, or filled from a case."""
+    from clinic.services import print_sheet
+
+    if (job["case"] is None) != (job["to"] is None):
+        raise click.UsageError("--case and --to go together.")
+    # A blank needs no instance: then the defaults hold.
+    named = instance or context.find_root().obj
+    settings = _load(named) if job["case"] or named else None
+    out.write_bytes(print_sheet.from_command_line(settings, sheet, **job))
+
+
+@clinic.command()
+@as_json
+def locales(as_json: bool) -> None:
+    """List, per locale and definition, what is translated, reviewed and approved, and whether it prints."""
+    from clinic.services import locales
+
+    _show(locales.listing(), as_json)
+
+
+@clinic.group()
+def translations() -> None:
+    """Work on the catalogues. Needs a checkout, except check and export."""
+
+
+@translations.command()
+def extract() -> None:
+    """Collect every message of the checkout into the templates (.pot)."""
+    from clinic.i18n import catalogues
+
+    click.echo(catalogues.extract())
+
+
+@translations.command()
+def merge() -> None:
+    """Carry the templates into every catalogue, by key: a reworded source keeps its translation, fuzzy."""
+    from clinic.i18n import catalogues
+
+    click.echo(catalogues.merge())
+
+
+@translations.command("check")
+@click.argument("locale", required=False)
+def check_catalogues(locale: str | None) -> None:
+    """Check the catalogues of one LOCALE or of all: placeholders, glyphs, plurals."""
+    from clinic.i18n import catalogues
+
+    problems = catalogues.check(locale)
+    for problem in problems:
+        click.echo(f"clinic: {problem}", err=True)
+    sys.exit(1 if problems else 0)
+
+
+@translations.command()
+@click.argument("locale")
+@click.option("--format", "form", type=click.Choice(["po", "xliff"]), required=True)
+@click.option("--out", type=FILE, required=True)
+def export(locale: str, form: str, out: Path) -> None:
+    """Write the catalogue of LOCALE for a translation office."""
+    from clinic.i18n import catalogues
+
+    out.write_bytes(catalogues.export(locale, form))
+
+
+@clinic.command()
+@as_json
+def bench(as_json: bool) -> None:
+    """Run the benchmarks."""
+    from clinic.services import bench
+
+    _show(bench.run(), as_json)
+
+
+@clinic.command()
+@click.option("--extra", "extras", multiple=True, type=click.Choice(["cjk"]), help="cjk: zh ja ko, 30 MB.")
+def fonts(extras: Sequence[str]) -> None:
+    """Make the fonts that sheets are printed with, once."""
+    from clinic.press import install
+
+    try:
+        made = install.install(extras)
+    except install.PackageMissing as problem:
+        raise ClinicError(str(problem)) from problem
+    click.echo(f"clinic: {made} font files made")
+
+
+def _show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Print rows as one JSON document, or as a table."""
+    if as_json:
+        return click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+    cells = [[_cell(value) for value in row.values()] for row in rows]
+    if rows:
+        cells.insert(0, list(rows[0]))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: object) -> str:
+    return " ".join(map(str, value)) or "-" if isinstance(value, list | tuple) else str(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""A `Sheet` as a `Page`: one or two languages, paper, size and ink. Strings in, strings out; no request, no rows.
+
+Sizes that follow the hand that writes are in mm, sizes that follow the eye in rem of the variant's base size.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final, Literal
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from clinic.documents import script, words
+from clinic.documents.sheet import Part, Sheet, Speaks, When
+from clinic.domain.answer import DAYS
+from clinic.domain.definition import Item, Text
+from clinic.domain.page import Page
+from clinic.resources import templates
+
+PAPERS: Final = {"a4": ("210mm 297mm", 210.0), "letter": ("215.9mm 279.4mm", 215.9)}  # CSS size, width in mm
+# Scripts whose letters look smaller or stand taller than Latin at one size: factor of size, line height.
+METRICS: Final = {
+    **dict.fromkeys(("ar", "fa"), (1.1, 1.6)),
+    "ur": (1.1, 1.75),
+    **dict.fromkeys(("hi", "bn", "pa", "ta", "te", "th", "am"), (1.0, 1.6)),
+    **dict.fromkeys(("ja", "ko", "zh"), (0.95, 1.55)),
+}
+SPILL: Final = 170  # characters of one answer above which a diagram or a table is followed by a list instead
+KEEP: Final = 420  # characters of one answer above which a block may break over pages
+
+
+@dataclass(frozen=True)
+class Fonts:
+    """`font-family` lists as CSS, by locale: running text, and titles with step numbers."""
+
+    text: Mapping[str, str] = field(default_factory=dict)
+    title: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, locale: str, *, title: bool = False) -> str:
+        return (self.title.get(locale) if title else None) or self.text.get(locale, "sans-serif")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the paper looks. `header` is the clinic's line, empty unless somebody asked for it."""
+
+    paper: Literal["a4", "letter"] = "a4"
+    large: bool = False
+    ink: Literal["full", "saver"] = "full"
+    draft: bool = False
+    header: str = ""
+
+
+@dataclass(frozen=True)
+class Lang:
+    """One language of the page; `mark` is the class of what stands in the second one."""
+
+    catalogue: Speaks
+    mark: str = ""
+
+    @property
+    def tag(self) -> str:
+        return self.catalogue.locale
+
+    @property
+    def dir(self) -> str:
+        return self.catalogue.dir
+
+    @property
+    def attributes(self) -> Markup:
+        return Markup('lang="{}" dir="{}"').format(self.tag, self.dir)
+
+    def text(self, text: Text) -> Markup:
+        return script.isolated(self.catalogue.text(text), self.dir)
+
+    def filled(self, text: Text, **values: str | int) -> Markup:
+        """A sentence with its `{name}` tokens replaced, as plain text."""
+        words_ = self.catalogue.text(text)
+        for name, value in values.items():
+            words_ = words_.replace("{" + name + "}", str(value))
+        return script.isolated(words_, self.dir)
+
+
+class View:
+    """What the templates know of the page: languages, paper, and small answers to their questions."""
+
+    def __init__(self, sheet: Sheet, catalogues: Sequence[Speaks], options: Options, code: str, date: str) -> None:
+        self.langs = [Lang(one, "l2" if place else "") for place, one in enumerate(catalogues)]
+        self.first = self.langs[0]
+        self.two = len(self.langs) > 1
+        self.dir = "ltr" if self.two else self.first.dir
+        self.rtl = self.dir == "rtl"
+        self.large, self.ink = options.large, options.ink == "saver"
+        self.a4 = options.paper == "a4"
+        self.code, self.date = code, date
+        self.days = DAYS
+        self.words, self.week = words, words.WEEK
+        left, right = margins(self.two, self.rtl)
+        self.width = round(PAPERS[options.paper][1] - left - right, 1)
+        self.joint, self.filled = sheet.joint, sheet.filled
+        # A page of its own reads well in one language at normal size only; else it leaves half a page empty.
+        self.breaks = not (self.two or self.large)
+
+    def when(self, lang: Lang, when: When) -> Markup:
+        choice = lang.catalogue.text(when.choice) if when.choice else ""
+        return lang.filled(when.word, choice=choice, number=when.number)
+
+    def free(self, value: Any) -> Markup:
+        """Attributes of a person's own words: their direction, and their language where it must be another."""
+        text = str(value)
+        dir_ = script.direction(text) or self.first.dir
+        lang = script.language(text, self.first.dir)
+        return Markup(' dir="{}" lang="{}"').format(dir_, lang) if lang else Markup(' dir="{}"').format(dir_)
+
+    def day(self, value: str, lang: Lang) -> str:
+        return script.day(value, lang.tag)
+
+    def keeps(self, part: Part) -> bool:
+        """Whether the block stays on one page: not when somebody wrote a lot, or in a long list."""
+        wrote = sum(len(value) for value in part.values.values() if isinstance(value, str))
+        block = part.block
+        many = len(block.rows) + len(part.rows) + len(block.options) * (1 if block.cols == 1 or self.two else 0.5)
+        return wrote < KEEP and many < 9
+
+    def spills(self, part: Part) -> bool:
+        """Whether an answer is too long for its box or cell: then all answers follow as a list."""
+        most = SPILL // 2 if self.large else SPILL
+        return any(isinstance(value, str) and len(value) > most for value in part.values.values())
+
+    def room(self, items: Sequence[Item]) -> bool:
+        """Whether a few options fit into a table cell, to be circled there."""
+        return len(items) <= 4 and all(len(item.label.en) <= 18 for item in items)
+
+
+def page(
+    sheet: Sheet,
+    catalogues: Sequence[Speaks],
+    options: Options,
+    code: str = "",
+    date: str = "",
+    fonts: Fonts | None = None,
+) -> Page:
+    """Lay out a sheet in one language or two side by side (the first on the left).
+
+    `code` stands in the footer, `date` in the head, as given. Raises ValueError for another number of languages.
+    """
+    if len(catalogues) not in (1, 2):
+        raise ValueError("a page has one language or two")
+    view = View(sheet, catalogues, options, code, date)
+    html = _environment().get_template("print/base.html").render(sheet=sheet, c=view)
+    title = catalogues[0].text(words.TITLE)
+    return Page(html, _styles(view, options, fonts or Fonts()), catalogues[0].locale, title)
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(templates()),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.globals["paragraphs"] = paragraphs
+    return made
+
+
+def paragraphs(text: str) -> list[str]:
+    """Paragraphs of a definition's prose: blank lines part them, single line ends are spaces."""
+    return [" ".join(one.split()) for one in text.split("\n\n") if one.strip()]
+
+
+# --------------------------------------------------------------------------- CSS
+def _styles(view: View, options: Options, fonts: Fonts) -> tuple[str, ...]:
+    names = ["print", *["large"] * view.large, *["pair"] * view.two, *["ink"] * view.ink]
+    return (*(_css(name) for name in names), _page_css(view, options, fonts))
+
+
+@cache
+def _css(name: str) -> str:
+    return (templates() / "print" / f"{name}.css").read_text("utf-8")
+
+
+def margins(two: bool, rtl: bool) -> tuple[int, int]:
+    """Left and right margin in mm: step numbers hang in the outer one of the first side; two languages have none."""
+    return (18, 18) if two else (20, 25) if rtl else (25, 20)
+
+
+def _page_css(view: View, options: Options, fonts: Fonts) -> str:
+    """The page box, the footer and what depends on locale and paper: equal for all sheets but for the code."""
+    left, right = margins(view.two, view.rtl)
+    start, end = ("right", "left") if view.rtl else ("left", "right")
+    tag = view.first.tag
+    small = f"font: {14 if view.large else 8.5}pt {fonts.of(tag)}; direction: {view.dir}"
+    top, bottom = (17, 19) if view.a4 else (15, 17.5)
+    marks = f"@bottom-{start} {{ content: {_css_string(view.code)}; {small}; vertical-align: top; padding-top: 4mm }} " * (
+        bool(view.code)
+    )
+    marks += f"@bottom-{end} {{ content: {_count(view)}; {small}; vertical-align: top; padding-top: 4mm }} "
+    if view.rtl or not view.code:
+        pass
+    if options.draft:
+        word = " · ".join(str(lang.catalogue.text(words.DRAFT)) for lang in view.langs)
+        marks += (
+            f"@top-{end} {{ content: {_css_string(word)}; {small}; font-weight: 700; font-size: 13pt;"
+            " text-transform: uppercase; vertical-align: bottom; padding-bottom: 2.5mm } "
+        )
+    head = ""
+    if options.header:
+        head = f"@page :first {{ @top-{start} {{ content: {_css_string(options.header)}; {small}; vertical-align: bottom; padding-bottom: 3mm }} }} "
+    size, height = METRICS.get(tag.split("-")[0], (1.0, 1.42))
+    base = (16.5 if view.large else 10 if view.two else 10.4) * (1 if view.two else size)
+    css = [
+        f"@page {{ size: {PAPERS[options.paper][0]}; margin: {top}mm {right}mm {bottom}mm {left}mm; {marks}}} {head}",
+        f"html {{ font-family: {fonts.of(tag)}; font-size: {base:.2f}pt; line-height: {height} }}",
+        f".serif {{ font-family: {fonts.of(tag, title=True)} }}",
+    ]
+    if view.two:
+        css += [_language(lang, fonts) for lang in view.langs]
+    if not view.a4:
+        css.append(".tall { height: 28mm } .nodes { height: 26mm }" if not view.large else "")
+    return "\n".join(css)
+
+
+def _language(lang: Lang, fonts: Fonts) -> str:
+    """What one of two languages needs: never nested in itself, so the size does not compound."""
+    name = lang.mark or "l1"
+    size, height = METRICS.get(lang.tag.split("-")[0], (1.0, 1.42))
+    return (
+        f".{name} {{ font-family: {fonts.of(lang.tag)}; font-size: {size:g}em; line-height: {height} }}"
+        f" .{name}t {{ font-family: {fonts.of(lang.tag, title=True)} }}"
+    )
+
+
+def _count(view: View) -> str:
+    """`counter()`s between the words of the language; figures alone when there are two languages."""
+    if view.two:
+        return 'counter(page) " / " counter(pages)'
+    parts = view.first.catalogue.text(words.PAGE).replace("{pages}", "\0pages\0").replace("{page}", "\0page\0").split("\0")
+    return " ".join(
+        f"counter({part})" if part in ("page", "pages") else _css_string(part) for part in parts if part
+    )
+
+
+def _css_string(text: str) -> str:
+    """Any text as a CSS string: all but letters, digits and spaces as escapes, so that it cannot end early."""
+    return '"' + "".join(one if one.isalnum() or one == " " else f"\\{ord(one):06x}" for one in text) + '"'

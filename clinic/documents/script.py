@@ -1,0 +1,52 @@
+"""Direction and language of free text, which nobody declared."""
+
+import re
+import unicodedata
+from datetime import date
+from typing import Final
+
+from babel import Locale
+from babel.dates import format_date
+from markupsafe import Markup, escape
+
+# A phone number or another long run of figures: kept left to right inside right-to-left text.
+FIGURES: Final = re.compile(r"\+?\d[\d\u00a0 ().\-/]{4,}\d")
+
+
+def direction(text: str) -> str:
+    """`ltr` or `rtl` by the first letter that has a direction, as HTML's `dir=auto`; `` if there is none."""
+    for sign in text:
+        kind = unicodedata.bidirectional(sign)
+        if kind in ("R", "AL"):
+            return "rtl"
+        if kind == "L":
+            return "ltr"
+    return ""
+
+
+def language(text: str, sheet_dir: str) -> str:
+    """A tag for text that runs against its sheet: its script, for its language is not known. Else ``."""
+    found = direction(text)
+    if not found or found == sheet_dir:
+        return ""
+    if found == "ltr":
+        return "und-Latn"
+    first = next(sign for sign in text if unicodedata.bidirectional(sign) in ("R", "AL"))
+    return "und-Hebr" if unicodedata.name(first, "").startswith("HEBREW") else "und-Arab"
+
+
+def isolated(text: str, dir_: str) -> Markup:
+    """Text as HTML; in right-to-left text, long figures keep their order."""
+    safe = escape(text)
+    if dir_ != "rtl" or not FIGURES.search(safe):
+        return safe
+    return Markup(FIGURES.sub(lambda found: f'<bdi dir="ltr">{found[0]}</bdi>', str(safe)))  # noqa: S704 (escaped)
+
+
+def day(value: str, locale: str) -> str:
+    """An ISO date in the words of a locale; other text as it is."""
+    try:
+        return format_date(date.fromisoformat(value), "long", locale=Locale.parse(locale, sep="-"))
+    except ValueError:
+        return value
+

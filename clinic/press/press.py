@@ -1,0 +1,305 @@
+"""The press: pages in, PDF and pictures out, each recipient's in a child process of its own.
+
+Imports no layout engine. Children come from a zygote (zygote.py), a fresh program that never held a key; on systems
+without a safe fork each child is a program of its own with one warmed spare ahead (tried on Linux only).
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import clinic
+from clinic.domain.page import Page
+from clinic.press import fonts, wire
+from clinic.press.limits import Limits
+
+Kind = Literal["timeout", "memory", "size", "log", "lost"]
+
+START_SECONDS = 60  # for importing the engine on a slow machine
+WAIT_SECONDS = 30  # for a free place among the children
+REUSE = 200  # pages of one child that draws blanks only
+DPI = 24, 300  # bounds of a picture
+KEPT_ENVIRONMENT = ("PATH", "HOME", "SYSTEMROOT", "DYLD_FALLBACK_LIBRARY_PATH")
+PROGRAM = "import sys; sys.path[:0] = sys.argv[3:]; from clinic.press import zygote; zygote.main(int(sys.argv[1]), sys.argv[2])"
+
+
+class PressError(Exception):
+    """A page that could not be drawn. `where` names a place in code, never content.
+
+    `kind`: timeout, memory, size (a limit was hit), log (the engine complained, or the page asks for something that
+    no sheet may have), lost (the child or its zygote died, twice; or every place is taken).
+    """
+
+    def __init__(self, kind: Kind, where: str = "") -> None:
+        super().__init__(f"{kind} ({where})" if where else kind)
+        self.kind: Kind = kind
+        self.where = where
+
+
+class Press:
+    """The press of one process; threads may share it. Start it after the process has forked, if it forks.
+
+    `warm_pages` are drawn once at the start, so that children find their styles parsed. `forking` says how children
+    are made; the default is right for the system.
+    """
+
+    def __init__(
+        self,
+        warm_pages: Sequence[Page] = (),
+        limits: Limits | None = None,
+        forking: bool = sys.platform == "linux",
+    ) -> None:
+        self._limits = limits or Limits()
+        self._makers = _Makers([page.to_json() for page in warm_pages], self._limits, forking)
+        self._places = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
+        self._blanks = threading.Lock()
+        self._blank_child = Child(self._makers, self._limits)
+        self._blanks_drawn = 0
+
+    def start(self) -> None:
+        """Begin to warm up, and return at once; the first page waits. Without fonts nothing starts yet."""
+        with suppress(fonts.FontsMissing):
+            self._makers.start()
+
+    def stop(self) -> None:
+        """End every process of this press. The next page would start it again."""
+        with self._blanks:
+            self._blank_child.close()
+        self._makers.stop()
+
+    @contextmanager
+    def child(self) -> Iterator["Child"]:
+        """A child for one recipient of one case: forked at its first page, killed at the end of the block."""
+        if not self._places.acquire(timeout=WAIT_SECONDS):
+            raise PressError("lost", "no free place")
+        child = Child(self._makers, self._limits)
+        try:
+            yield child
+        finally:
+            child.close()
+            self._places.release()
+
+    def pdf(self, page: Page, child: "Child") -> bytes:
+        """The PDF/UA-1 file of a page. Raises PressError, FontsMissing."""
+        return child.ask({"do": "pdf"}, _packed(page))[1]
+
+    def images(self, source: Page | bytes, child: "Child", dpi: int = 96) -> list[bytes]:
+        """A PNG for each sheet side of a page or of a PDF that the press made. Raises PressError, FontsMissing."""
+        body = source if isinstance(source, bytes) else _packed(source)
+        of = "pdf" if isinstance(source, bytes) else "page"
+        header, content = child.ask({"do": "images", "of": of, "dpi": min(max(dpi, DPI[0]), DPI[1])}, body)
+        pictures, start = [], 0
+        for size in header["sizes"]:
+            pictures.append(content[start : start + size])
+            start += size
+        return pictures
+
+    def blank(self, page: Page) -> bytes:
+        """The PDF of a page that holds no opened answer; the child is used again. Raises PressError, FontsMissing."""
+        with self._blanks:
+            if self._blanks_drawn % REUSE == 0:
+                self._blank_child.close()
+            self._blanks_drawn += 1
+            return self.pdf(page, self._blank_child)
+
+
+class Child:
+    """One recipient's way to a child process. For one thread at a time."""
+
+    def __init__(self, makers: "_Makers", limits: Limits) -> None:
+        self._makers, self._limits = makers, limits
+        self._process: _Process | None = None
+
+    def ask(self, order: wire.Header, body: bytes) -> tuple[wire.Header, bytes]:
+        """Answer of the child. A lost child is replaced once; after a limit the order is not tried again."""
+        with suppress(_Lost):
+            return self._ask_once(order, body)
+        try:
+            return self._ask_once(order, body)
+        except _Lost:
+            raise PressError("lost") from None
+
+    def close(self) -> None:
+        """Kill the process, if there is one."""
+        process, self._process = self._process, None
+        if process:
+            process.end()
+
+    def _ask_once(self, order: wire.Header, body: bytes) -> tuple[wire.Header, bytes]:
+        if self._process is None:
+            self._process = self._makers.take()
+        channel = self._process.channel
+        deadline = time.monotonic() + self._limits.seconds
+        try:
+            wire.send(channel, order, body, deadline)
+            frame = wire.receive(channel, deadline)
+        except TimeoutError:
+            self.close()
+            raise PressError("timeout") from None
+        except OSError:
+            frame = None
+        if frame is None:
+            self.close()
+            raise _Lost
+        if kind := frame[0].get("kind"):
+            self.close()
+            raise PressError(kind, frame[0].get("where", ""))
+        return frame
+
+
+class _Lost(Exception):
+    """A process ended before it answered."""
+
+
+@dataclass(frozen=True)
+class _Process:
+    """A child: our end of its channel, and how to kill it."""
+
+    channel: socket.socket
+    kill: Callable[[], None]
+
+    def end(self) -> None:
+        self.channel.close()
+        self.kill()
+
+
+class _Makers:
+    """Hands out child processes; starts, and starts again, the programs that they come from."""
+
+    def __init__(self, pages: list[bytes], limits: Limits, forking: bool) -> None:
+        self._pages, self._limits, self._forking = pages, limits, forking
+        self._lock = threading.Lock()
+        self._program: _Program | None = None
+
+    def start(self) -> None:
+        with self._lock:
+            self._started()
+
+    def stop(self) -> None:
+        with self._lock:
+            program, self._program = self._program, None
+        if program:
+            program.end()
+
+    def take(self) -> _Process:
+        """A fresh child. Raises PressError, FontsMissing."""
+        with self._lock:
+            for _ in range(2):
+                try:
+                    return self._fork() if self._forking else self._spare()
+                except (OSError, _Lost):  # the zygote is gone; a new one is a fresh program again
+                    if self._program:
+                        self._program.end()
+                    self._program = None
+            raise PressError("lost", "zygote")
+
+    def _started(self) -> "_Program":
+        if self._program is None:
+            mode = "many" if self._forking else "single"
+            self._program = _Program(mode, self._pages, self._limits)
+        return self._program
+
+    def _fork(self) -> _Process:
+        program = self._started()
+        program.wait()
+        deadline = time.monotonic() + START_SECONDS
+        wire.send(program.channel, {}, deadline=deadline)
+        frame = wire.receive(program.channel, deadline)
+        if frame is None:
+            raise _Lost
+        _, descriptors, _, _ = socket.recv_fds(program.channel, 1, 1)
+        if not descriptors:
+            raise _Lost
+        pid = int(frame[0]["pid"])
+        return _Process(socket.socket(fileno=descriptors[0]), lambda: self._kill(program, pid))
+
+    def _kill(self, program: "_Program", pid: int) -> None:
+        """The zygote reaps its children when told to, so until then the number is theirs."""
+        if program.process.poll() is not None:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        with self._lock, suppress(OSError):
+            wire.send(program.channel, {"ended": pid})
+
+    def _spare(self) -> _Process:
+        program = self._started()
+        self._program = None
+        program.wait()
+        self._started()
+        return _Process(program.channel, lambda: program.end())
+
+
+class _Program:
+    """A zygote, or a single child, as a process started from its own file: no memory and no open file of ours."""
+
+    def __init__(self, mode: str, pages: list[bytes], limits: Limits) -> None:
+        environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+        environment |= {"LC_ALL": "C.UTF-8", "FONTCONFIG_FILE": str(fonts.config())}
+        self.channel, theirs = socket.socketpair()
+        root = str(Path(clinic.__file__).resolve().parents[1])
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-c", PROGRAM, str(theirs.fileno()), mode, *_unless_known(root)],
+                env=environment,
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        self._failure: Exception | None = None
+        self._booted = threading.Thread(target=self._boot, args=(pages, limits), daemon=True)
+        self._booted.start()
+        self._end = weakref.finalize(self, _end, self.channel, self.process)
+
+    def end(self) -> None:
+        """Kill it; also happens when nobody holds it any more, and at exit."""
+        self._end()
+
+    def wait(self) -> None:
+        """Until it is warm. Raises PressError if it can never be, _Lost if it died."""
+        self._booted.join()
+        if self._failure:
+            raise self._failure
+
+    def _boot(self, pages: list[bytes], limits: Limits) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        try:
+            wire.send(self.channel, {"pages": len(pages), **asdict(limits)}, deadline=deadline)
+            for page in pages:
+                wire.send(self.channel, {}, page, deadline)
+            frame = wire.receive(self.channel, deadline)
+        except OSError:
+            frame = None
+        if frame is None:
+            self._failure = _Lost()
+        elif "kind" in frame[0]:
+            self._failure = PressError(frame[0]["kind"], frame[0]["where"])
+
+
+def _end(channel: socket.socket, process: "subprocess.Popen[bytes]") -> None:
+    channel.close()
+    process.kill()
+    process.wait()
+
+
+def _unless_known(root: str) -> list[str]:
+    """The folder of our package, unless Python finds it by itself (it then stays behind the standard library)."""
+    return [] if root in sys.path and root.endswith("site-packages") else [root]
+
+
+def _packed(page: Page) -> bytes:
+    try:
+        return page.to_json()
+    except ValueError:
+        raise PressError("size") from None

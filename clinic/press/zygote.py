@@ -1,0 +1,85 @@
+"""The process that press children are forked from: no key, no network, one thread, everything loaded once.
+
+Run by press.py as a fresh program, so that nothing of the caller's memory is in it. It reads its limits and some
+pages to warm up with, then hands out forked children, one spare ahead. As a `single` it serves orders itself: that is
+how systems that cannot fork safely get their children.
+"""
+
+import ctypes
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+from clinic.domain.page import Page
+from clinic.press import wire
+from clinic.press.limits import Limits
+
+PR_SET_DUMPABLE = 4
+
+
+def main(descriptor: int, mode: str) -> None:
+    """Serve the channel with this file descriptor until it closes; `mode` is `many` or `single`."""
+    _protect()
+    channel = socket.socket(fileno=descriptor)
+    frame = wire.receive(channel)
+    if frame is None:
+        return
+    pages = [wire.receive(channel) for _ in range(frame[0].pop("pages"))]
+    try:
+        from clinic.press import child, render
+    except (ImportError, OSError) as error:  # a library is missing; there is no content here yet
+        wire.send(channel, {"kind": "lost", "where": str(error)[:400]})
+        return
+    render.warm(Page.from_json(page[1]) for page in pages if page)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    wire.send(channel, {})
+    limits = Limits(**frame[0])
+    with suppress(OSError):  # the caller is gone
+        if mode == "single":
+            child.serve(channel, limits)
+        else:
+            _hand_out(channel, limits)
+
+
+def _protect() -> None:
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":  # nobody of the same user reads this memory, nor that of the children
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def _hand_out(channel: socket.socket, limits: Limits) -> None:
+    pid, ours = _fork(channel, limits)
+    while frame := wire.receive(channel):
+        if "ended" in frame[0]:  # killed by the caller; until now it kept its number, so nobody else was hit
+            with suppress(ChildProcessError):
+                os.waitpid(frame[0]["ended"], 0)
+            continue
+        wire.send(channel, {"pid": pid})
+        socket.send_fds(channel, [b"."], [ours.fileno()])
+        ours.close()
+        pid, ours = _fork(channel, limits)
+    os.kill(pid, signal.SIGKILL)
+
+
+def _fork(channel: socket.socket, limits: Limits) -> tuple[int, socket.socket]:
+    """A waiting child: its process id and our end of its channel."""
+    from clinic.press import child
+
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid:
+        theirs.close()
+        return pid, ours
+    try:
+        ours.close()
+        channel.close()
+        child.serve(theirs, limits)
+    finally:
+        os._exit(0)

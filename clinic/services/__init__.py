@@ -1,0 +1,1 @@
+"""One verb a module; a service owns its commit."""

@@ -1,0 +1,72 @@
+"""The shipped library and definitions, read once; a clinic's own definitions once they were accepted."""
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from clinic import resources
+from clinic.domain.definition import Definition, parse
+from clinic.domain.errors import DefinitionError, NotFound
+from clinic.domain.library import Library, parse_library
+from clinic.domain.suggest import Tables, parse_tables
+
+OWN = "own_"  # the prefix of a clinic's own definitions; shipped ones are never shadowed
+
+
+@cache
+def library() -> Library:
+    """The clinical library."""
+    folder = resources.forms() / "library"
+    return parse_library({path.stem: path.read_bytes() for path in sorted(folder.glob("*.toml"))})
+
+
+@cache
+def tables() -> Tables:
+    """Weights, levels and rules of forms/suggestion.toml."""
+    return parse_tables((resources.forms() / "suggestion.toml").read_bytes(), library())
+
+
+@cache
+def definitions() -> dict[str, Definition]:
+    """All shipped definitions by id: forms first, then worksheets, by file name."""
+    return {one.id: one for one in (read(path) for path in shipped_files())}
+
+
+def definition(id_: str) -> Definition:
+    """One shipped definition. NotFound if there is none."""
+    found = definitions().get(id_)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def shipped_files() -> list[Path]:
+    """The TOML files of forms/ and forms/worksheets/ that are definitions."""
+    root = resources.forms()
+    return [
+        *(path for path in sorted(root.glob("*.toml")) if path.stem != "suggestion"),
+        *sorted((root / "worksheets").glob("*.toml")),
+    ]
+
+
+def read(path: Path) -> Definition:
+    """One file as a definition. Raises DefinitionError, also when it cannot be read."""
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise DefinitionError(f"cannot be read: {error.strerror}", path.name) from None
+    return parse(source, path.name, library().lists())
+
+
+def own_definitions(folder: Path, accepted: Iterable[str]) -> dict[str, Definition]:
+    """A clinic's own definitions in `folder`: only `own_*` files whose hash an admin accepted; others are skipped."""
+    known = set(accepted)
+    found = {}
+    for path in sorted(folder.glob(f"{OWN}*.toml")):
+        try:
+            one = read(path)
+        except DefinitionError:
+            continue
+        if one.sha in known:
+            found[one.id] = one
+    return found

@@ -1,0 +1,1 @@
+"""The pages: blueprints by feature, forms built from definitions."""

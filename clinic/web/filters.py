@@ -1,0 +1,79 @@
+"""What templates may call: translations of a definition's sentences, leaves and paths of its blocks."""
+
+from datetime import date, datetime
+from typing import Any
+
+from flask import Flask
+
+from clinic.documents import words
+from clinic.domain.answer import WRONG, Leaf, field_path, leaves
+from clinic.domain.definition import Block, Placed, Text
+from clinic.domain.errors import MESSAGES
+from clinic.i18n.locales import NAMES, translated
+from clinic.web import language
+
+
+def register(app: Flask) -> None:
+    """Add the filters and the names every page has."""
+    for function in (t, wrong, problem, fill, condition, leaves_of, all_scales, path, day):
+        app.jinja_env.filters[function.__name__] = function
+    app.jinja_env.filters["leaves"] = leaves
+
+    @app.context_processor
+    def names() -> dict[str, Any]:
+        from clinic.web.auth import actor
+
+        shown = {"book": language.book(), "interface_locales": translated(), "weekdays": words.DAYS}
+        return {**shown, "locale_names": NAMES, "actor": actor()}
+
+
+def t(text: Text) -> str:
+    """A sentence of a definition in the interface language."""
+    return language.book().text(text)
+
+
+def wrong(id_: str) -> str:
+    """What is wrong with a field."""
+    return t(Text(f"wrong.{id_}", WRONG[id_])).replace("{limit}", "100,000") if id_ in WRONG else id_
+
+
+def problem(id_: str) -> str:
+    """The sentence of an error."""
+    return t(Text(f"error.{id_}", MESSAGES.get(id_, id_)))
+
+
+def fill(sentence: str, params: dict[str, object]) -> str:
+    """Named placeholders by their values; never str.format, which follows attributes."""
+    for name, value in params.items():
+        sentence = sentence.replace("{" + name + "}", str(value))
+    return sentence
+
+
+def condition(placed: Placed) -> str:
+    """`show_if` for the script: field name, how, value. Without the script the block is simply there."""
+    rule = placed.block.show_if
+    return f"{placed.prefix}{rule.block} {rule.op} {rule.value}" if rule else ""
+
+
+def leaves_of(block: Block, row: str) -> tuple[Leaf, ...]:
+    """The leaves of one row of a table or grid."""
+    return tuple(leaf for leaf in leaves(block, (row,)) if leaf.path.split(".")[0] == row)
+
+
+def all_scales(block: Block) -> bool:
+    """Whether a table only holds numbers of a scale, so that it can be drawn tight."""
+    return all(column.type == "scale" for column in block.columns)
+
+
+def path(placed: Placed, leaf: Leaf) -> str:
+    """The name of the form field."""
+    return field_path(placed, leaf)
+
+
+def day(value: date | datetime | str) -> str:
+    """A day as the reader's language writes it."""
+    from flask_babel import format_date
+
+    if isinstance(value, str):
+        value = date.fromisoformat(value[:10])
+    return str(format_date(value, "medium"))

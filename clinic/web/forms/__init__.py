@@ -1,0 +1,1 @@
+"""WTForms: one built from any definition, and the few small forms that are no records."""

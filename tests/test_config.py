@@ -1,0 +1,69 @@
+"""Settings: which instance, from where, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from clinic import config, resources
+from clinic.domain.errors import Usage
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(resources, "checkout", lambda: tmp_path)
+    return tmp_path
+
+
+def test_without_a_database_it_is_the_demo_and_says_so(checkout: Path) -> None:
+    settings = config.load(environment={})
+    assert settings.instance == checkout / "instance" / "demo"
+    assert not settings.chosen
+
+
+def test_with_a_database_it_is_the_instance(checkout: Path) -> None:
+    (checkout / "instance").mkdir()
+    (checkout / "instance" / config.DATABASE_FILE).touch()
+    assert config.load(environment={}).instance == checkout / "instance"
+    assert config.demo(environment={}).instance == checkout / "instance" / "demo"
+
+
+def test_the_named_instance_wins_over_the_environment(checkout: Path, tmp_path: Path) -> None:
+    environment = {"CLINIC_INSTANCE_PATH": str(tmp_path / "two")}
+    assert config.load(tmp_path / "one", environment).instance == tmp_path / "one"
+    assert config.load(None, environment).instance == tmp_path / "two"
+    assert config.load(None, environment).chosen
+
+
+def test_outside_a_checkout_it_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "checkout", lambda: None)
+    with pytest.raises(Usage, match="CLINIC_INSTANCE_PATH"):
+        config.load(environment={})
+
+
+def test_the_environment_wins_over_the_file_and_both_over_defaults(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('paper = "letter"\nport = 8001\n', encoding="utf-8")
+    settings = config.load(tmp_path, {"CLINIC_PORT": "8002"})
+    assert (settings.paper, settings.port, settings.print_when) == ("letter", 8002, "reviewed")
+    assert settings.database_url == f"sqlite:///{tmp_path / config.DATABASE_FILE}"
+    assert settings.key_file == tmp_path / config.KEY_FILE
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CLINIC_HOST", "0.0.0.0"),  # noqa: S104 - the address that must be refused
+        ("CLINIC_PORT", "70000"),
+        ("CLINIC_PORT", "-1"),
+        ("CLINIC_PAPER", "a3"),
+        ("CLINIC_PRINT_WHEN", "never"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(tmp_path: Path, name: str, value: str) -> None:
+    with pytest.raises(Usage, match=name.removeprefix("CLINIC_").lower()):
+        config.load(tmp_path, {name: value})
+
+
+def test_a_misspelt_setting_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('papper = "a4"\n', encoding="utf-8")
+    with pytest.raises(Usage, match="papper"):
+        config.load(tmp_path, {})
