@@ -116,7 +116,7 @@ def serve(settings: Settings, port: int | None = None, greeting: str = "") -> No
 
     from clinic.services.warm import warm_pages
 
-    press = Press(warm_pages)
+    press = Press(warm_pages())
     press.start()
     try:
         app = create_app(settings, Store.open(settings), press)

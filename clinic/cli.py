@@ -170,32 +170,45 @@ def locales(as_json: bool) -> None:
 
 @clinic.group()
 def translations() -> None:
-    """Work on the catalogues. Needs a checkout, except check and export."""
+    """Work on the catalogues. Needs a checkout."""
+    if resources.checkout() is None:
+        raise click.UsageError("The catalogues are in the checkout, not in the installed package.")
 
 
 @translations.command()
 def extract() -> None:
     """Collect every message of the checkout into the templates (.pot)."""
-    from clinic.i18n import catalogues
+    from clinic.services import translations
 
-    click.echo(catalogues.extract())
+    for domain, count in translations.extract().items():
+        click.echo(f"{domain}: {count} messages")
 
 
 @translations.command()
 def merge() -> None:
     """Carry the templates into every catalogue, by key: a reworded source keeps its translation, fuzzy."""
-    from clinic.i18n import catalogues
+    from clinic.services import translations
 
-    click.echo(catalogues.merge())
+    for catalogue, counts in translations.merge().items():
+        click.echo(f"{catalogue}: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
+
+
+@translations.command()
+@click.argument("locale")
+def new(locale: str) -> None:
+    """Begin LOCALE with empty catalogues."""
+    from clinic.services import translations
+
+    translations.begin(locale)
 
 
 @translations.command("check")
-@click.argument("locale", required=False)
-def check_catalogues(locale: str | None) -> None:
-    """Check the catalogues of one LOCALE or of all: placeholders, glyphs, plurals."""
-    from clinic.i18n import catalogues
+@click.argument("locales", metavar="[LOCALE]...", nargs=-1)
+def check_catalogues(locales: Sequence[str]) -> None:
+    """Check the catalogues of each LOCALE, or of all: placeholders, plurals, markup."""
+    from clinic.services import translations
 
-    problems = catalogues.check(locale)
+    problems = translations.check(locales)
     for problem in problems:
         click.echo(f"clinic: {problem}", err=True)
     sys.exit(1 if problems else 0)
@@ -207,9 +220,9 @@ def check_catalogues(locale: str | None) -> None:
 @click.option("--out", type=FILE, required=True)
 def export(locale: str, form: str, out: Path) -> None:
     """Write the catalogue of LOCALE for a translation office."""
-    from clinic.i18n import catalogues
+    from clinic.services import translations
 
-    out.write_bytes(catalogues.export(locale, form))
+    out.write_bytes(translations.export(locale, form))
 
 
 @clinic.command()

@@ -25,7 +25,7 @@ def templates() -> Path:
 
 
 def translations() -> Path:
-    """Return the folder of the catalogues: `<locale>/LC_MESSAGES/*.po`, in a wheel also `*.mo`."""
+    """Return the folder of the catalogues: `<locale>/LC_MESSAGES/*.po`, in a wheel their compiled form."""
     return _folder("translations")
 
 

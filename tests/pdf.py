@@ -13,6 +13,7 @@ import pypdf
 import pypdfium2
 from pypdf.generic import ArrayObject, ByteStringObject, DictionaryObject, StreamObject, TextStringObject
 
+from clinic import resources
 from clinic.domain.page import Page
 from clinic.press import fonts
 
@@ -97,6 +98,7 @@ def complaints(page: Page) -> list[str]:
         input=page.to_json(),
         stdout=subprocess.PIPE,
         env={"FONTCONFIG_FILE": str(fonts.config())},
+        cwd=resources.checkout(),
         check=True,
     )
     lines: list[str] = json.loads(run.stdout)

@@ -26,7 +26,12 @@ def check(paths: Sequence[Path], profile: str = "ua1") -> dict[Path, list[str]]:
     files = list(paths)
     command = ["java", "-Xshare:auto", "-cp", _class_path(), str(RUNNER), profile]
     run = subprocess.run(
-        command, input="\n".join(map(str, files)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False
+        command,
+        input="\n".join(map(str, files)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     found: dict[Path, list[str]] = {}
     for line in run.stdout.splitlines():

@@ -54,7 +54,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Lang:
-    """One language of the page; `mark` is the class of what stands in the second one."""
+    """One language of the page; `mark` is the class of its texts where two stand side by side."""
 
     catalogue: Speaks
     mark: str = ""
@@ -86,9 +86,9 @@ class View:
     """What the templates know of the page: languages, paper, and small answers to their questions."""
 
     def __init__(self, sheet: Sheet, catalogues: Sequence[Speaks], options: Options, code: str, date: str) -> None:
-        self.langs = [Lang(one, "l2" if place else "") for place, one in enumerate(catalogues)]
+        self.two = len(catalogues) > 1
+        self.langs = [Lang(one, f"l{n}" if self.two else "") for n, one in enumerate(catalogues, 1)]
         self.first = self.langs[0]
-        self.two = len(self.langs) > 1
         self.dir = "ltr" if self.two else self.first.dir
         self.rtl = self.dir == "rtl"
         self.large, self.ink = options.large, options.ink == "saver"
@@ -189,18 +189,14 @@ def margins(two: bool, rtl: bool) -> tuple[int, int]:
 
 
 def _page_css(view: View, options: Options, fonts: Fonts) -> str:
-    """The page box, the footer and what depends on locale and paper: equal for all sheets but for the code."""
+    """The page box, the footer and what depends on locale and paper: equal for all sheets of a clinic."""
     left, right = margins(view.two, view.rtl)
     start, end = ("right", "left") if view.rtl else ("left", "right")
     tag = view.first.tag
     small = f"font: {14 if view.large else 8.5}pt {fonts.of(tag)}; direction: {view.dir}"
     top, bottom = (17, 19) if view.a4 else (15, 17.5)
-    marks = f"@bottom-{start} {{ content: {_css_string(view.code)}; {small}; vertical-align: top; padding-top: 4mm }} " * (
-        bool(view.code)
-    )
-    marks += f"@bottom-{end} {{ content: {_count(view)}; {small}; vertical-align: top; padding-top: 4mm }} "
-    if view.rtl or not view.code:
-        pass
+    foot = f"{small}; vertical-align: top; padding-top: 4mm"
+    marks = f"@bottom-{start} {{ content: string(code); {foot} }} @bottom-{end} {{ content: {_count(view)}; {foot} }} "
     if options.draft:
         word = " · ".join(str(lang.catalogue.text(words.DRAFT)) for lang in view.langs)
         marks += (
@@ -226,7 +222,7 @@ def _page_css(view: View, options: Options, fonts: Fonts) -> str:
 
 def _language(lang: Lang, fonts: Fonts) -> str:
     """What one of two languages needs: never nested in itself, so the size does not compound."""
-    name = lang.mark or "l1"
+    name = lang.mark
     size, height = METRICS.get(lang.tag.split("-")[0], (1.0, 1.42))
     return (
         f".{name} {{ font-family: {fonts.of(lang.tag)}; font-size: {size:g}em; line-height: {height} }}"

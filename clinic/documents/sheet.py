@@ -78,7 +78,6 @@ class Sheet:
     title: Text
     lead: Text
     who: Text
-    minutes: int
     steps: tuple[Step, ...]
     joint: bool
     filled: bool
@@ -109,7 +108,6 @@ def sheet(definition: Definition, answers: Answers | None, recipient: Recipient 
         definition.title,
         definition.lead,
         definition.who,
-        definition.minutes,
         steps,
         joint=reader == "joint",
         filled=given is not None,

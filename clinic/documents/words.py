@@ -12,7 +12,6 @@ from clinic.domain.definition import Text
 TITLE: Final = Text("sheet.title", "Worksheet", "The only thing the file says about itself. Keep it neutral.")
 PAGE: Final = Text("sheet.page", "Page {page} of {pages}", "Foot of every page.")
 DRAFT: Final = Text("sheet.draft", "Draft", "Mark on a sheet whose translation is not finished.")
-MINUTES: Final = Text("sheet.minutes", "about {minutes} minutes")
 INITIALS: Final = Text("sheet.initials", "Initials")
 DATE: Final = Text("sheet.date", "Date")
 OTHER: Final = Text("sheet.other", "Something else:", "Before a free line, after a list of choices.")

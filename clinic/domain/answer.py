@@ -15,7 +15,7 @@ from datetime import date, time
 from typing import Any, Final
 
 from clinic.domain.audience import About, Scope
-from clinic.domain.definition import ANSWER_LENGTH, SILENT, Block, Definition, Item, Placed
+from clinic.domain.definition import ANSWER_LENGTH, SILENT, Block, Definition, Item, Placed, hidden
 
 Answers = Mapping[str, Any]
 Values = dict[str, Any]
@@ -169,13 +169,6 @@ def clean(text: str, most: int = ANSWER_LENGTH) -> str:
     return text
 
 
-def hidden(character: str) -> bool:
-    """A control, surrogate, private or bidi-embedding character that may not stand in an answer."""
-    if character in "\n\t":
-        return False
-    return unicodedata.category(character) in ("Cc", "Cs", "Co", "Cn") or character in "\u202a\u202b\u202c\u202d\u202e"
-
-
 def _read_int(leaf: Leaf, word: str) -> int:
     if len(word) > 9 or not re.fullmatch(r"[+-]?\d+", word):
         raise ValueError("not_a_number")
@@ -237,7 +230,7 @@ def spread(block: Block, answer: Any) -> Values:
 
 def gather(block: Block, values: Mapping[str, Any]) -> Any:
     """The inverse of `spread`: None when nothing was answered."""
-    given = {path: value for path, value in values.items() if value not in (None, "", [], False)}
+    given = {path: value for path, value in values.items() if value is not False and value not in (None, "", [])}
     if not given:
         return None
     if block.kind == "table":

@@ -9,12 +9,13 @@ import hashlib
 import json
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Final
 
-from clinic.domain.audience import FLOWS, About, Audience, Recipient, Scope, about_of, scope_of
+from clinic.domain.audience import FLOWS, RECIPIENTS, About, Audience, Recipient, Scope, about_of, scope_of
 from clinic.domain.errors import DefinitionError
 
 Data = dict[str, Any]
@@ -36,6 +37,7 @@ FEEDS: Final = (
     "observations pitfalls judgement links excluded sources asked today worried level policy screen cycle aims"
     " homework review"
 ).split()
+ASKED: Final = "fear consent suicide cause medical intimate loop stay worse".split()  # `what` of feeds = "asked"
 
 ID = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
 RESERVED: Final = frozenset({"a", "b", "joint", "staff", "couple"})  # they prefix field names
@@ -177,6 +179,7 @@ class Definition:
     level: Mapping[str, str]
     blank: bool
     private: bool
+    careful: bool  # about sex or safety: an unreviewed translation must not print at all, not even as a draft
     minutes: int
     data: str
 
@@ -221,6 +224,23 @@ class Definition:
 
 
 SILENT: Final = frozenset({"prose", "callout", "signature"})  # kinds without an answer
+
+
+def hidden(character: str) -> bool:
+    """A control, surrogate, private, non- or bidi-embedding character, which may stand in no text and no answer.
+
+    An override can make paper say another thing than the screen (U+202E). Code points that this Python does not
+    know yet pass: they are mostly new emoji.
+    """
+    if character in "\n\t":
+        return False
+    code = ord(character)
+    return (
+        unicodedata.category(character) in ("Cc", "Cs", "Co")
+        or 0x202A <= code <= 0x202E
+        or 0xFDD0 <= code <= 0xFDEF
+        or code & 0xFFFE == 0xFFFE
+    )
 
 
 def _texts(thing: object) -> Iterator[Text]:
@@ -268,7 +288,7 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "diagram": ("shape", "nodes", "alt"),
 }
 TOP: Final = set(
-    "id version kind title lead who minutes note audience recipients about level blank private section".split()
+    "id version kind title lead who minutes note audience recipients about level blank private careful section".split()
 )
 SECTION: Final = set(
     "id title hint note audience about only per_partner show_if feeds new_page numbered block".split()
@@ -300,11 +320,21 @@ def parse(source: bytes, file: str, lists: Lists) -> Definition:
         data = tomllib.loads(source.decode("utf-8"))
     except UnicodeDecodeError:
         raise DefinitionError("is not UTF-8 text", file) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also numbers too long to read
         raise DefinitionError(f"is not valid TOML: {error}", file) from None
     if data.get("id") != stem:
         raise DefinitionError(f'id must be "{stem}", as the file is named', file)
+    if not _plain(data):
+        raise DefinitionError("may hold text, whole numbers, true and false, in tables not nested too deep", file)
     return build(_filled(data, lists, file), file)
+
+
+def _plain(thing: object, depth: int = 9) -> bool:
+    """Whether TOML data is of kinds that JSON keeps as they are: no dates, floats or endless nesting."""
+    if isinstance(thing, dict | list):
+        parts = thing.values() if isinstance(thing, dict) else thing
+        return depth > 0 and all(_plain(part, depth - 1) for part in parts)
+    return isinstance(thing, str) or (isinstance(thing, int) and abs(thing) < 2**53)
 
 
 def canonical(data: Data) -> str:
@@ -338,19 +368,28 @@ def _filled(data: Data, lists: Lists, file: str) -> Data:
 
 def _listed(holder: Data, lists: Lists, staff: bool, place: tuple[str, str, str]) -> list[Data]:
     name, show, wanted = holder["from"], holder.pop("show", "title"), holder.pop("ids", None)
-    if name not in lists:
+    if not isinstance(show, str) or not isinstance(wanted, list | None):
+        raise DefinitionError("show must be the name of a text, ids a list", *place)
+    if not isinstance(name, str) or name not in lists:
         raise DefinitionError(f'the library has no list "{name}"', *place)
     entries = {item.id: item for item in lists[name] if staff or not item.staff_only}
     ids = list(entries) if wanted is None else wanted
     found = []
     for id_ in ids:
-        if id_ not in entries:
+        if not isinstance(id_, str) or id_ not in entries:
             raise DefinitionError(f'list "{name}" has no "{id_}" that may stand here', *place)
         text = entries[id_].texts.get(show)
         if text is None:
             raise DefinitionError(f'"{name}.{id_}" has no text "{show}"', *place)
         found.append({"id": id_, "key": text.key, "label": text.en})
     return found
+
+
+def _reader(audience: Audience, about: About | None) -> Audience:
+    """Who reads a block: `recipient` with a fixed about is that partner's own answer in any record."""
+    if audience != "recipient" or about is None:
+        return audience
+    return "joint" if about == "couple" else about
 
 
 def _tables(holder: Data, name: str, file: str, section: str, block: str) -> list[Data]:
@@ -372,6 +411,7 @@ class _Builder:
     def __init__(self, data: Data, file: str) -> None:
         self.data, self.file, self.section, self.block = data, file, "", ""
         self.seen: dict[str, Block] = {}
+        self.doubled: set[str] = set()  # blocks of per-partner sections
 
     def fail(self, problem: str) -> DefinitionError:
         return DefinitionError(problem, self.file, self.section, self.block)
@@ -384,7 +424,7 @@ class _Builder:
     def ident(self, holder: Data) -> str:
         found = holder.get("id")
         if not isinstance(found, str) or not ID.match(found):
-            raise self.fail(f"id must be small letters, digits and _ (48 at most), not {found!r}")
+            raise self.fail(f"id must be small letters, digits and _ (48 at most), not {found!r:.60}")
         if found in RESERVED:
             raise self.fail(f'the id "{found}" is reserved')
         return found
@@ -392,7 +432,7 @@ class _Builder:
     def word(self, holder: Data, name: str, choices: Sequence[str], default: str | None = None) -> str:
         found = holder.get(name, default)
         if found not in choices:
-            raise self.fail(f"{name} must be one of {', '.join(choices)}, not {found!r}")
+            raise self.fail(f"{name} must be one of {', '.join(choices)}, not {found!r:.60}")
         return str(found)
 
     def flag(self, holder: Data, name: str, default: bool = False) -> bool:
@@ -413,7 +453,15 @@ class _Builder:
             raise self.fail(f"{name} must be text of at most {TEXT_LENGTH} characters")
         if needed and not found.strip():
             raise self.fail(f"{name} is missing")
-        return Text(key, found.strip(), str(holder.get("note", "")))
+        if any(hidden(character) for character in found):
+            raise self.fail(f"{name} has a hidden control character")
+        return Text(key, found.strip(), self.line(holder, "note"))
+
+    def line(self, holder: Data, name: str, default: str = "") -> str:
+        found = holder.get(name, default)
+        if not isinstance(found, str) or len(found) > TEXT_LENGTH:
+            raise self.fail(f"{name} must be text of at most {TEXT_LENGTH} characters")
+        return found
 
     def items(self, holder: Data, name: str, key: str, most: int) -> tuple[Item, ...]:
         found = _tables(holder, name, self.file, self.section, self.block)
@@ -429,7 +477,7 @@ class _Builder:
         self.known(data, ITEM)
         id_ = self.ident(data)
         own = f"{key}.{id_}"
-        label = self.text(data, "label", data.get("key", own), needed=name != "nodes")
+        label = self.text(data, "label", self.line(data, "key", own), needed=name != "nodes")
         types = {"columns": COLUMN_TYPES, "fields": FIELD_TYPES, "rows": ("text", "tick", "number")}
         kind = self.word(data, "type", types.get(name, ("text",)), "tick" if name == "rows" else "text")
         options = self.items(data, "options", own, OPTIONS)
@@ -437,30 +485,36 @@ class _Builder:
             raise self.fail(f'column "{id_}" needs options')
         if not label and not data.get("hint"):
             raise self.fail(f'node "{id_}" needs a label')
+        low, high = self.number(data, "min", 0, 10), self.number(data, "max", 4, ANSWER_LENGTH)
+        if kind == "scale" and not low < high <= 10:
+            raise self.fail(f'column "{id_}" runs from min to max, 10 at most')
         return Item(
             id_,
             label,
-            self.text(data, "hint", data.get("hint_key", f"{own}.hint")),
+            self.text(data, "hint", self.line(data, "hint_key", f"{own}.hint")),
             kind,
             options,
             self.number(data, "lines", 1, LINES),
-            self.number(data, "min", 0, 10),
-            self.number(data, "max", 4, ANSWER_LENGTH),
+            low,
+            high,
             self.number(data, "width", 0, 90),
             self.flag(data, "required"),
             self.flag(data, "red"),
         )
 
-    def condition(self, holder: Data, audience: Audience) -> Condition | None:
+    def condition(self, holder: Data, audience: Audience, per_partner: bool) -> Condition | None:
         data = holder.get("show_if")
         if data is None:
             return None
         ops = [op for op in ("is", "is_not", "includes", "at_least") if isinstance(data, dict) and op in data]
         if len(ops) != 1 or set(data) != {"block", ops[0]}:
             raise self.fail("show_if needs block and one of is, is_not, includes, at_least")
-        op, target, value = ops[0], self.seen.get(data["block"]), data[ops[0]]
+        op, name, value = ops[0], self.line(data, "block"), data[ops[0]]
+        target = self.seen.get(name)
         if target is None:
-            raise self.fail(f'show_if names "{data["block"]}", which is no earlier block')
+            raise self.fail(f'show_if names "{name:.60}", which is no earlier block')
+        if name in self.doubled and not per_partner:
+            raise self.fail(f'show_if: "{name}" is there for each partner, this is not')
         fits = {
             "is": target.kind == "choice",
             "is_not": target.kind == "choice",
@@ -470,10 +524,10 @@ class _Builder:
         if not fits[op]:
             raise self.fail(f'show_if cannot use "{op}" with "{target.id}", a {target.kind}')
         if op != "at_least" and value not in [option.id for option in target.options]:
-            raise self.fail(f'show_if: "{target.id}" has no option {value!r}')
-        if op == "at_least" and (not isinstance(value, int) or not target.min <= value <= target.max):
-            raise self.fail(f'show_if: {value!r} is outside the scale of "{target.id}"')
-        self.flow(target.audience, audience, f'show_if "{target.id}"')
+            raise self.fail(f'show_if: "{target.id}" has no option {value!r:.60}')
+        if op == "at_least" and (type(value) is not int or not target.min <= value <= target.max):
+            raise self.fail(f'show_if: {value!r:.60} is outside the scale of "{target.id}"')
+        self.flow(_reader(target.audience, target.about), audience, f'show_if "{target.id}"')
         return Condition(target.id, op, value)
 
     def flow(self, source: Audience, target: Audience, what: str) -> None:
@@ -485,12 +539,14 @@ class _Builder:
         data = self.data
         self.known(data, TOP)
         id_ = self.ident(data)
-        recipients = tuple(data.get("recipients", []))
-        if not set(recipients) <= {"joint", "a", "b"} or ("a" in recipients) != ("b" in recipients):
+        said = data.get("recipients", [])
+        known = isinstance(said, list) and all(one in RECIPIENTS for one in said)
+        if not known or len(set(said)) < len(said) or ("a" in said) != ("b" in said):
             raise self.fail("recipients are of joint, a, b; a and b only together")
+        recipients: tuple[Recipient, ...] = tuple(said)
         abouts = self.abouts(recipients)
         level = data.get("level", {})
-        if not isinstance(level, dict) or not set(level) <= {"own", "joint"} or not set(level.values()) <= set(LEVELS):
+        if not isinstance(level, dict) or not set(level) <= {"own", "joint"} or any(one not in LEVELS for one in level.values()):
             raise self.fail(f"level is {{ own = …, joint = … }} of {', '.join(LEVELS)}")
         private = self.flag(data, "private")
         audience = self.audience(data, None)
@@ -522,6 +578,7 @@ class _Builder:
             dict(level),
             self.flag(data, "blank", bool(recipients)),
             private,
+            self.flag(data, "careful"),
             self.number(data, "minutes", 0, 240),
             canonical(data),
         )
@@ -552,10 +609,12 @@ class _Builder:
         per_partner = self.flag(data, "per_partner")
         if per_partner and (abouts != ("couple",) or audience != "staff"):
             raise self.fail("per_partner needs a record about the couple and audience staff")
+        if per_partner and "about" in data:
+            raise self.fail("per_partner says already whom the section is about")
         found = _tables(data, "block", self.file, id_, "")
         if not found:
             raise self.fail("has no block")
-        show_if = self.condition(data, audience)
+        show_if = self.condition(data, audience, per_partner)
         blocks = tuple(self.make_block(one, f"{top}.{id_}", audience, data, abouts) for one in found)
         self.block = ""
         return Section(
@@ -583,8 +642,16 @@ class _Builder:
             if not data.get(name):
                 raise self.fail(f"a {kind} needs {name}")
         audience = self.audience(data, audience)
-        if audience in ("a", "b", "joint") and "couple" not in abouts:
+        only = self.word(data, "only", ("", "couple", "partner"), "")
+        about = self.word(data, "about", ("", "couple", "a", "b"), str(section.get("about", ""))) or None
+        partners = abouts != ("couple",) and "couple" not in (only, section.get("only"))
+        if partners and (audience in ("a", "b", "joint") or about):
             raise self.fail("a record about one partner has only answers of that partner (recipient) and staff")
+        per_partner = bool(section.get("per_partner"))
+        if per_partner and (audience != "staff" or about):
+            raise self.fail("a per_partner section has audience staff throughout, and no about of its own")
+        reader = _reader(audience, about)  # type: ignore[arg-type]
+        self.condition(section, reader, per_partner)
         key = f"{path}.{id_}"
         points = self.items(data, "points", key, 11)
         limit = ANSWER_LENGTH if kind == "prompt" else OPTIONS
@@ -609,13 +676,13 @@ class _Builder:
             points=points,
             fields=self.items(data, "fields", key, 12),
             nodes=self.items(data, "nodes", key, 12),
-            show_if=self.condition(data, audience),
-            about=self.word(data, "about", ("", "couple", "a", "b"), "") or None,  # type: ignore[arg-type]
-            only=self.word(data, "only", ("", "couple", "partner"), ""),
+            show_if=self.condition(data, reader, per_partner),
+            about=about,  # type: ignore[arg-type]
+            only=only,
             prefill=self.word(data, "prefill", ("", *PREFILLS), ""),
             feeds=self.word(data, "feeds", ("", *FEEDS), str(section.get("feeds", ""))),
-            what=str(data.get("what", "")),
-            source=str(data.get("source", "")),
+            what=self.word(data, "what", ("", *ASKED), ""),
+            source=self.line(data, "source"),
             shape=self.word(data, "shape", ("", *SHAPES), ""),
             tone=self.word(data, "tone", ("note", "stop"), "note"),
             size=self.word(data, "size", ("low", "mid", "tall"), "mid"),
@@ -631,6 +698,8 @@ class _Builder:
         )
         self.shaped(block)
         self.seen[id_] = block
+        if per_partner:
+            self.doubled.add(id_)
         return block
 
     def shaped(self, block: Block) -> None:
@@ -644,6 +713,6 @@ class _Builder:
         if block.kind == "scale" and not block.min < block.max <= 10:
             raise self.fail("a scale runs from min to max, 10 at most")
         if block.prefill:
-            self.flow(PREFILLS[block.prefill], block.audience, f"prefill {block.prefill}")
+            self.flow(PREFILLS[block.prefill], _reader(block.audience, block.about), f"prefill {block.prefill}")
         if block.feeds == "asked" and not block.what and block.kind != "table":
             raise self.fail('feeds = "asked" needs what = "…"')

@@ -1,6 +1,7 @@
-"""A finished page on its way to the press: strings only, so that it can be sealed, sent and drawn without a key."""
+"""A finished page on its way to the press: strings only, so that it can be sealed, sent and drawn keyless."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 LIMIT = 2_000_000  # bytes of the JSON form
@@ -31,9 +32,13 @@ class Page:
         if not isinstance(fields, dict) or set(fields) != {"html", "styles", "lang", "title"}:
             raise ValueError("not a page")
         styles = fields.pop("styles")
-        if not isinstance(styles, list) or not all(isinstance(value, str) for value in (*styles, *fields.values())):
+        if not isinstance(styles, list) or not _all_text(styles) or not _all_text(fields.values()):
             raise ValueError("not a page")
         return cls(styles=tuple(styles), **fields)
+
+
+def _all_text(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def _within_limit(text: bytes) -> bytes:

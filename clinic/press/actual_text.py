@@ -1,8 +1,8 @@
 """Give words of Indic scripts and Thai to readers as they were typed. Changes how WeasyPrint draws text.
 
-The engine keeps one text for each glyph, the first it met. In these scripts one glyph stands for different letters
-in different clusters, so copying and searching fail. A marked span with /ActualText around each run repairs it.
-Right-to-left runs are left alone: readers would turn their words round.
+The engine keeps one text for each glyph, the first it met. In these scripts one glyph stands for different
+letters in different clusters, so copying and searching fail. A marked span with /ActualText around each run
+repairs it. Right-to-left runs are left alone: readers would turn their words round.
 """
 
 import re

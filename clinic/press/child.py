@@ -20,7 +20,7 @@ class _TooLarge(Exception):
 
 
 def serve(channel: socket.socket, limits: Limits) -> None:
-    """Answer `pdf` and `images` orders. A reply has `kind` (of PressError) and `where` if the order failed."""
+    """Answer `pdf` and `images` orders. If one fails, the reply has `kind` (of PressError) and `where`."""
     _confine(limits)
     while frame := wire.receive(channel):
         signal.setitimer(signal.ITIMER_REAL, limits.seconds + GRACE)  # its default action ends the process
@@ -49,7 +49,7 @@ def _answer(order: wire.Header, body: bytes, limits: Limits) -> tuple[wire.Heade
         content = render.pdf(Page.from_json(body)) if order["of"] == "page" else body
         pictures = list(render.images(content, int(order["dpi"])))
         return {"sizes": [len(picture) for picture in pictures]}, _within(b"".join(pictures), limits)
-    except MemoryError:
+    except (MemoryError, SystemError):  # C code without memory may fail and forget to say why
         return {"kind": "memory"}, b""
     except _TooLarge:
         return {"kind": "size"}, b""
@@ -57,7 +57,7 @@ def _answer(order: wire.Header, body: bytes, limits: Limits) -> tuple[wire.Heade
         return {"kind": "log", "where": complaint.where}, b""
     except render.DENIED:
         return {"kind": "log", "where": "fetch"}, b""
-    except Exception as error:  # whatever it was, its words may hold content: only the type and the place leave
+    except Exception as error:  # its words may hold content: only the type and the place leave
         return {"kind": "log", "where": _place(error)}, b""
 
 

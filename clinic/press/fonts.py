@@ -13,9 +13,10 @@ from clinic import resources
 TABLE = Path(__file__).with_name("fonts.toml")
 STYLES = ("Regular", "Bold")
 
-# Invisible characters that layout understands without a glyph: line ends, soft hyphen, joiners, direction marks,
-# variation selectors. Overrides and isolates of direction are missing on purpose: the page sets direction itself.
-INVISIBLE = frozenset("\t\n\r\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u2060") | {chr(n) for n in range(0xFE00, 0xFE10)}
+# Characters that layout understands without a glyph: line ends, soft hyphen, joiners, direction marks.
+INVISIBLE = frozenset("\t\n\r\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u2060")
+VARIATION_SELECTORS = range(0xFE00, 0xFE10)
+# Overrides and isolates of direction never print, even if a font has them: the page sets direction itself.
 NEVER = frozenset("\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
@@ -46,7 +47,8 @@ def folder() -> Path:
 
 def made() -> bool:
     """Whether the fonts that every locale needs are there."""
-    return (folder() / "fonts.conf").exists() and _coverage().keys() >= {*table()["everywhere"], table()["titles"]}
+    needed = {*table()["everywhere"], table()["titles"]}
+    return (folder() / "fonts.conf").exists() and _coverage().keys() >= needed
 
 
 def install(extras: Collection[str] = ()) -> int:
@@ -68,14 +70,15 @@ def families(locale: str) -> list[str]:
     there (a name or a word in another script still prints). Raises FontsMissing."""
     there = _coverage()
     own = [face for face in table()["face"] if _speaks(face, locale)]
-    always = table()["everywhere"]
+    always: list[str] = table()["everywhere"]
     for face in own:
         if face["family"] not in there:
             raise FontsMissing(locale, face.get("extra"))
     if not there.keys() >= set(always):
         raise FontsMissing(locale)
     others = [face["family"] for face in table()["face"] if face.get("locales") and face not in own]
-    return [face["family"] for face in own] + always + [name for name in others if name in there]
+    names: list[str] = [face["family"] for face in own]
+    return names + always + [name for name in others if name in there]
 
 
 def font_stack(locale: str) -> str:
@@ -84,24 +87,24 @@ def font_stack(locale: str) -> str:
 
 
 def title_stack(locale: str) -> str:
-    """`font-family` of titles and step numbers: the serif has Latin and Cyrillic, the locale's own fonts the rest."""
+    """`font-family` of titles and step numbers: the serif for Latin and Cyrillic, else the locale's own fonts."""
     return f'"{table()["titles"]}", {font_stack(locale)}'
 
 
 def uncovered(text: str, locale: str) -> list[str]:
     """Characters of `text` that no font of the locale has, each once, in order. Raises FontsMissing.
 
-    Line ends, joiners and direction marks need no glyph. Control characters and direction overrides or isolates
-    are always listed.
+    Line ends, joiners and direction marks need no glyph. Control characters and direction overrides or
+    isolates are always listed.
     """
     ranges = [_coverage()[name] for name in families(locale)]
     return [sign for sign in dict.fromkeys(text) if not _covered(sign, ranges)]
 
 
 def _covered(sign: str, ranges: list[list[list[int]]]) -> bool:
-    if sign in INVISIBLE:
-        return True
     code = ord(sign)
+    if sign in INVISIBLE or code in VARIATION_SELECTORS:
+        return True
     if sign in NEVER or code < 0x20 or 0x7F <= code < 0xA0:
         return False
     return any(_within(code, family) for family in ranges)

@@ -1,4 +1,4 @@
-"""Make the fonts of fonts.toml once, at set-up: `python3 -m clinic fonts`. Twice is cheap: nothing is imported.
+"""Make the fonts of fonts.toml once, at set-up: `python3 -m clinic fonts`. The second time imports nothing.
 
 The folder gets one static TTF for each family and style, `fonts.conf` (a fontconfig that sees nothing else),
 `coverage.json` (what `fonts.uncovered` reads) and `made.json` (recipe and SHA-256 of each file).
@@ -170,12 +170,14 @@ def _ranges(codes: Iterable[int]) -> list[list[int]]:
 
 
 def _fill_cache(config: Path) -> None:
-    """Let fontconfig scan the folder now: at print time the folder may be read-only. Nothing is lost if it cannot."""
+    """Let fontconfig scan the folder now: later it may be read-only. Nothing is lost if it cannot."""
     library = ctypes.util.find_library("fontconfig")
     if library:
         code = f"import ctypes; ctypes.CDLL({library!r}).FcInit()"
         environment = {**os.environ, "FONTCONFIG_FILE": str(config)}
-        subprocess.run([sys.executable, "-c", code], env=environment, check=False, timeout=60)
+        subprocess.run(  # noqa: S603 (our own interpreter and our own words)
+            [sys.executable, "-c", code], env=environment, check=False, timeout=60
+        )
 
 
 def _read(path: Path) -> dict[str, Any]:

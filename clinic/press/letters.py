@@ -1,9 +1,9 @@
 """Make Arabic lam-alef readable letter by letter in a PDF. Set-up only: works on a fontTools font.
 
-In the file one glyph stands for both letters, and readers, which walk right-to-left text a letter at a time, turn
-the pair round. So the lookup that joins them is rebuilt: lam becomes the joined drawing, alef an empty glyph. Next
-to a vowel mark the pair stays the one glyph that carries the mark's anchors. Every other joined pair of the feature
-is decoration and is dropped.
+In the file one glyph stands for both letters, and readers, which walk right-to-left text a letter at a time,
+turn the pair round. So the lookup that joins them is rebuilt: lam becomes the joined drawing, alef an empty
+glyph. Next to a vowel mark the pair stays the one glyph that carries the mark's anchors. Every other joined
+pair of the feature is decoration and is dropped.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,8 @@ def take_apart(font: Any) -> None:
     from fontTools.otlLib import builder
 
     table = font["GSUB"].table
-    marks = sorted(glyph for glyph, kind in font["GDEF"].table.GlyphClassDef.classDefs.items() if kind == MARK)
+    kinds = font["GDEF"].table.GlyphClassDef.classDefs
+    marks = sorted(glyph for glyph, kind in kinds.items() if kind == MARK)
     letters = _letters(font)
     for number in sorted(_lookups_of(table, {"rlig"})):
         old = table.LookupList.Lookup[number]
@@ -49,8 +50,8 @@ def take_apart(font: Any) -> None:
 
 
 def _lookups_of(table: Any, tags: set[str] | frozenset[str]) -> set[int]:
-    records = table.FeatureList.FeatureRecord
-    return {number for record in records if record.FeatureTag in tags for number in record.Feature.LookupListIndex}
+    records = [record for record in table.FeatureList.FeatureRecord if record.FeatureTag in tags]
+    return {number for record in records for number in record.Feature.LookupListIndex}
 
 
 def _subtables(lookup: Any) -> Iterator[Any]:

@@ -1,7 +1,8 @@
 """The press: pages in, PDF and pictures out, each recipient's in a child process of its own.
 
-Imports no layout engine. Children come from a zygote (zygote.py), a fresh program that never held a key; on systems
-without a safe fork each child is a program of its own with one warmed spare ahead (tried on Linux only).
+Imports no layout engine. Children come from a zygote (zygote.py), a fresh program that never held a key; on
+systems without a safe fork each child is a program of its own with one warmed spare ahead (tried on Linux
+only).
 """
 
 import os
@@ -29,15 +30,19 @@ START_SECONDS = 60  # for importing the engine on a slow machine
 WAIT_SECONDS = 30  # for a free place among the children
 REUSE = 200  # pages of one child that draws blanks only
 DPI = 24, 300  # bounds of a picture
+NO_MEMORY = {signal.SIGABRT, signal.SIGTRAP}  # how the C libraries end when they get none
 KEPT_ENVIRONMENT = ("PATH", "HOME", "SYSTEMROOT", "DYLD_FALLBACK_LIBRARY_PATH")
-PROGRAM = "import sys; sys.path[:0] = sys.argv[3:]; from clinic.press import zygote; zygote.main(int(sys.argv[1]), sys.argv[2])"
+PROGRAM = (
+    "import sys; sys.path[:0] = sys.argv[3:]; from clinic.press import zygote; "
+    "zygote.main(int(sys.argv[1]), sys.argv[2])"
+)
 
 
 class PressError(Exception):
     """A page that could not be drawn. `where` names a place in code, never content.
 
-    `kind`: timeout, memory, size (a limit was hit), log (the engine complained, or the page asks for something that
-    no sheet may have), lost (the child or its zygote died, twice; or every place is taken).
+    `kind`: timeout, memory, size (a limit was hit), log (the engine complained, or the page asks for
+    something that no sheet may have), lost (the child or its zygote died, twice; or every place is taken).
     """
 
     def __init__(self, kind: Kind, where: str = "") -> None:
@@ -49,8 +54,8 @@ class PressError(Exception):
 class Press:
     """The press of one process; threads may share it. Start it after the process has forked, if it forks.
 
-    `warm_pages` are drawn once at the start, so that children find their styles parsed. `forking` says how children
-    are made; the default is right for the system.
+    `warm_pages` are drawn once at the start, so that children find their styles parsed. `forking` says how
+    children are made; the default is right for the system.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class Press:
         self._blanks = threading.Lock()
         self._blank_child = Child(self._makers, self._limits)
         self._blanks_drawn = 0
+        weakref.finalize(self, self._blank_child.close)
 
     def start(self) -> None:
         """Begin to warm up, and return at once; the first page waits. Without fonts nothing starts yet."""
@@ -94,7 +100,7 @@ class Press:
         return child.ask({"do": "pdf"}, _packed(page))[1]
 
     def images(self, source: Page | bytes, child: "Child", dpi: int = 96) -> list[bytes]:
-        """A PNG for each sheet side of a page or of a PDF that the press made. Raises PressError, FontsMissing."""
+        """A PNG for each side of a page, or of a PDF that the press made. Raises PressError, FontsMissing."""
         body = source if isinstance(source, bytes) else _packed(source)
         of = "pdf" if isinstance(source, bytes) else "page"
         header, content = child.ask({"do": "images", "of": of, "dpi": min(max(dpi, DPI[0]), DPI[1])}, body)
@@ -105,7 +111,7 @@ class Press:
         return pictures
 
     def blank(self, page: Page) -> bytes:
-        """The PDF of a page that holds no opened answer; the child is used again. Raises PressError, FontsMissing."""
+        """The PDF of a page without any opened answer; the child is used again. Raises as `pdf` does."""
         with self._blanks:
             if self._blanks_drawn % REUSE == 0:
                 self._blank_child.close()
@@ -138,7 +144,7 @@ class Child:
     def _ask_once(self, order: wire.Header, body: bytes) -> tuple[wire.Header, bytes]:
         if self._process is None:
             self._process = self._makers.take()
-        channel = self._process.channel
+        process, channel = self._process, self._process.channel
         deadline = time.monotonic() + self._limits.seconds
         try:
             wire.send(channel, order, body, deadline)
@@ -149,7 +155,9 @@ class Child:
         except OSError:
             frame = None
         if frame is None:
-            self.close()
+            self._process = None
+            if process.end(tell=True) in NO_MEMORY:
+                raise PressError("memory")
             raise _Lost
         if kind := frame[0].get("kind"):
             self.close()
@@ -163,14 +171,16 @@ class _Lost(Exception):
 
 @dataclass(frozen=True)
 class _Process:
-    """A child: our end of its channel, and how to kill it."""
+    """A child: its number, our end of its channel, and how to kill it."""
 
+    pid: int
     channel: socket.socket
-    kill: Callable[[], None]
+    kill: Callable[[bool], int]
 
-    def end(self) -> None:
+    def end(self, tell: bool = False) -> int:
+        """Kill it. The signal that ended it, if `tell`; that waits until it is gone."""
         self.channel.close()
-        self.kill()
+        return self.kill(tell)
 
 
 class _Makers:
@@ -221,27 +231,33 @@ class _Makers:
         if not descriptors:
             raise _Lost
         pid = int(frame[0]["pid"])
-        return _Process(socket.socket(fileno=descriptors[0]), lambda: self._kill(program, pid))
+        return _Process(
+            pid, socket.socket(fileno=descriptors[0]), lambda tell: self._kill(program, pid, tell)
+        )
 
-    def _kill(self, program: "_Program", pid: int) -> None:
+    def _kill(self, program: "_Program", pid: int, tell: bool) -> int:
         """The zygote reaps its children when told to, so until then the number is theirs."""
         if program.process.poll() is not None:
-            return
+            return 0
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + self._limits.seconds
         with self._lock, suppress(OSError):
-            wire.send(program.channel, {"ended": pid})
+            wire.send(program.channel, {"ended": pid, "tell": tell}, deadline=deadline)
+            frame = wire.receive(program.channel, deadline) if tell else None
+            return int(frame[0]["signal"]) if frame else 0
+        return 0
 
     def _spare(self) -> _Process:
         program = self._started()
         self._program = None
         program.wait()
         self._started()
-        return _Process(program.channel, lambda: program.end())
+        return _Process(program.process.pid, program.channel, lambda tell: program.end())
 
 
 class _Program:
-    """A zygote, or a single child, as a process started from its own file: no memory and no open file of ours."""
+    """A zygote, or a single child: a program of its own, with no memory and no open file of ours."""
 
     def __init__(self, mode: str, pages: list[bytes], limits: Limits) -> None:
         environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
@@ -249,7 +265,7 @@ class _Program:
         self.channel, theirs = socket.socketpair()
         root = str(Path(clinic.__file__).resolve().parents[1])
         with theirs:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 (our own interpreter and our own words)
                 [sys.executable, "-P", "-c", PROGRAM, str(theirs.fileno()), mode, *_unless_known(root)],
                 env=environment,
                 pass_fds=(theirs.fileno(),),
@@ -262,9 +278,10 @@ class _Program:
         self._booted.start()
         self._end = weakref.finalize(self, _end, self.channel, self.process)
 
-    def end(self) -> None:
-        """Kill it; also happens when nobody holds it any more, and at exit."""
+    def end(self) -> int:
+        """Kill it; also happens when nobody holds it any more, and at exit. The signal that ended it."""
         self._end()
+        return -(self.process.returncode or 0)
 
     def wait(self) -> None:
         """Until it is warm. Raises PressError if it can never be, _Lost if it died."""
@@ -294,7 +311,7 @@ def _end(channel: socket.socket, process: "subprocess.Popen[bytes]") -> None:
 
 
 def _unless_known(root: str) -> list[str]:
-    """The folder of our package, unless Python finds it by itself (it then stays behind the standard library)."""
+    """The folder of our package, unless Python finds it by itself, behind the standard library."""
     return [] if root in sys.path and root.endswith("site-packages") else [root]
 
 

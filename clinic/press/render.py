@@ -71,8 +71,9 @@ actual_text.use()
 def pdf(page: Page) -> bytes:
     """Draw a page. Equal pages give equal bytes.
 
-    Raises Complaint for any line in the engine's log, a name other than f000–f999, a link that is not a web, mail
-    or telephone address, or an attachment; FatalURLFetchingError for anything that would have to be fetched.
+    Raises Complaint for any line in the engine's log, a name other than f000–f999, a link that is not a web,
+    mail or telephone address, or an attachment; FatalURLFetchingError for anything that would have to be
+    fetched.
     """
     with _silence():
         source = HTML(string=page.html, url_fetcher=_NOTHING)

@@ -1,8 +1,8 @@
 """The process that press children are forked from: no key, no network, one thread, everything loaded once.
 
-Run by press.py as a fresh program, so that nothing of the caller's memory is in it. It reads its limits and some
-pages to warm up with, then hands out forked children, one spare ahead. As a `single` it serves orders itself: that is
-how systems that cannot fork safely get their children.
+Run by press.py as a fresh program, so that nothing of the caller's memory is in it. It reads its limits and
+some pages to warm up with, then hands out forked children, one spare ahead. As a `single` it serves orders
+itself: that is how systems that cannot fork safely get their children.
 """
 
 import ctypes
@@ -58,14 +58,23 @@ def _hand_out(channel: socket.socket, limits: Limits) -> None:
     pid, ours = _fork(channel, limits)
     while frame := wire.receive(channel):
         if "ended" in frame[0]:  # killed by the caller; until now it kept its number, so nobody else was hit
-            with suppress(ChildProcessError):
-                os.waitpid(frame[0]["ended"], 0)
+            ended_by = _reap(frame[0]["ended"])
+            if frame[0]["tell"]:
+                wire.send(channel, {"signal": ended_by})
             continue
         wire.send(channel, {"pid": pid})
         socket.send_fds(channel, [b"."], [ours.fileno()])
         ours.close()
         pid, ours = _fork(channel, limits)
     os.kill(pid, signal.SIGKILL)
+
+
+def _reap(pid: int) -> int:
+    """The signal that ended a child, 0 for none."""
+    with suppress(ChildProcessError):
+        status = os.waitpid(pid, 0)[1]
+        return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    return 0
 
 
 def _fork(channel: socket.socket, limits: Limits) -> tuple[int, socket.socket]:

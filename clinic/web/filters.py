@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask
 
 from clinic.documents import words
-from clinic.domain.answer import WRONG, Leaf, field_path, leaves
+from clinic.domain.answer import WRONG, Leaf, field_path, leaves, row_ids, spread
 from clinic.domain.definition import Block, Placed, Text
 from clinic.domain.errors import MESSAGES
 from clinic.i18n.locales import NAMES, translated
@@ -15,7 +15,7 @@ from clinic.web import language
 
 def register(app: Flask) -> None:
     """Add the filters and the names every page has."""
-    for function in (t, wrong, problem, fill, condition, leaves_of, all_scales, path, day):
+    for function in (t, wrong, problem, fill, condition, leaves_of, all_scales, given, path, day):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.filters["leaves"] = leaves
 
@@ -23,7 +23,7 @@ def register(app: Flask) -> None:
     def names() -> dict[str, Any]:
         from clinic.web.auth import actor
 
-        shown = {"book": language.book(), "interface_locales": translated(), "weekdays": words.DAYS}
+        shown = {"book": language.book(), "interface_locales": translated(), "weekdays": tuple(words.WEEK.values())}
         return {**shown, "locale_names": NAMES, "actor": actor()}
 
 
@@ -63,6 +63,12 @@ def leaves_of(block: Block, row: str) -> tuple[Leaf, ...]:
 def all_scales(block: Block) -> bool:
     """Whether a table only holds numbers of a scale, so that it can be drawn tight."""
     return all(column.type == "scale" for column in block.columns)
+
+
+def given(block: Block, answer: Any) -> list[tuple[Leaf, Any]]:
+    """The answered leaves of a block with their values, in the order of the form."""
+    values = spread(block, answer)
+    return [(leaf, values[leaf.path]) for leaf in leaves(block, row_ids(block, answer)) if leaf.path in values]
 
 
 def path(placed: Placed, leaf: Leaf) -> str:

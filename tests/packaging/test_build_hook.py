@@ -1,18 +1,19 @@
-"""The build hook compiles a catalogue as the pages will read it."""
+"""The build hook brings catalogues in the form that the program reads, and leaves the tree as it was."""
 
 import gettext
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from babel.messages.pofile import PoFileError
 
-HOOK = Path(__file__).resolve().parents[2] / "translations" / "hatch_build.py"
+ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = """
 msgid ""
 msgstr "Content-Type: text/plain; charset=utf-8\\n"
 
+# state: reviewed Ana 2026-11-01
 msgctxt "our_cycle.title"
 msgid "Our cycle"
 msgstr "Nuestro ciclo"
@@ -24,9 +25,9 @@ msgstr "Una salida"
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hook() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("hatch_build", HOOK)
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "translations" / "hatch_build.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -34,17 +35,38 @@ def hook() -> ModuleType:
     return module
 
 
-def test_reviewed_messages_are_there_and_fuzzy_ones_are_not(hook: ModuleType, tmp_path: Path) -> None:
-    po = tmp_path / "forms.po"
-    po.write_text(CATALOGUE, encoding="utf-8")
-    with hook.compiled(po, tmp_path / "deep" / "forms.mo").open("rb") as file:
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return a source tree with the real compiler and one locale."""
+    tree = tmp_path / "tree"
+    messages = tree / "translations" / "es" / "LC_MESSAGES"
+    compiler = tree / "clinic" / "i18n" / "compiling.py"
+    for folder in (messages, compiler.parent, tree / "forms"):
+        folder.mkdir(parents=True)
+    compiler.write_bytes((ROOT / "clinic" / "i18n" / "compiling.py").read_bytes())
+    for name in ("handouts.po", "messages.po"):
+        (messages / name).write_text(CATALOGUE, encoding="utf-8")
+    for name in ("forms/intake.toml", "translations/handouts.pot", "translations/hatch_build.py"):
+        (tree / name).touch()
+    return tree
+
+
+def test_reviewed_messages_are_compiled_and_fuzzy_ones_are_not(
+    hook: ModuleType, tree: Path, tmp_path: Path
+) -> None:
+    handouts, messages = hook.compiled(tree, tmp_path / "scratch")
+    with messages.open("rb") as file:
         catalogue = gettext.GNUTranslations(file)
     assert catalogue.pgettext("our_cycle.title", "Our cycle") == "Nuestro ciclo"
     assert catalogue.pgettext("our_cycle.exit", "A way out") == "A way out"
+    assert json.loads(handouts.read_text(encoding="utf-8"))["our_cycle.title"][2] == "reviewed"
 
 
-def test_a_broken_catalogue_stops_the_build(hook: ModuleType, tmp_path: Path) -> None:
-    po = tmp_path / "forms.po"
-    po.write_text('msgid "one"\nmsgstrr "uno"\n', encoding="utf-8")
-    with pytest.raises(PoFileError):
-        hook.compiled(po, tmp_path / "forms.mo")
+def test_the_tree_stays_as_it_was(hook: ModuleType, tree: Path, tmp_path: Path) -> None:
+    before = set((tree / "translations").rglob("*"))
+    hook.compiled(tree, tmp_path / "scratch")
+    assert set((tree / "translations").rglob("*")) == before
+
+
+def test_sources_of_catalogues_and_code_stay_out(hook: ModuleType, tree: Path) -> None:
+    assert [path.name for path in hook.assets(tree)] == ["intake.toml"]

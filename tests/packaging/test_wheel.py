@@ -53,8 +53,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> RUN:
 
 def assets() -> list[Path]:
     """Return the files of the checkout that the wheel must carry."""
-    files = [path for name in ("forms", "templates", "translations") for path in (ROOT / name).rglob("*")]
-    return [path for path in files if path.is_file() and path.suffix not in {".mo", ".pot", ".py", ".pyc"}]
+    return [path for name in ("forms", "templates") for path in (ROOT / name).rglob("*") if path.is_file()]
 
 
 def test_every_asset_is_inside(wheel: Path) -> None:
@@ -71,11 +70,15 @@ def test_nothing_else_is_inside(wheel: Path) -> None:
 
 def test_catalogues_are_compiled(wheel: Path) -> None:
     archive = zipfile.ZipFile(wheel)
-    sources = [path for path in assets() if path.suffix == ".po"]
-    for path in sources:
-        inside = f"clinic/_assets/{path.relative_to(ROOT).with_suffix('.mo').as_posix()}"
-        catalogue = gettext.GNUTranslations(io.BytesIO(archive.read(inside)))
-        assert catalogue.charset() == "utf-8"
+    compiled = [name for name in archive.namelist() if "/LC_MESSAGES/" in name]
+    sources = list((ROOT / "translations").glob("*/LC_MESSAGES/*.po"))
+    assert len(compiled) == len(sources) > 0
+    assert {Path(name).suffix for name in compiled} == {".mo", ".json"}
+    for name in compiled:
+        if name.endswith(".mo"):
+            assert gettext.GNUTranslations(io.BytesIO(archive.read(name))).charset() == "utf-8"
+        else:
+            assert json.loads(archive.read(name))
 
 
 def test_building_writes_nothing_into_the_checkout(wheel: Path) -> None:

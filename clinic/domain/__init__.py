@@ -1,0 +1,1 @@
+"""What the program knows, in plain values. Standard library only."""

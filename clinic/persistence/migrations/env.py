@@ -1,0 +1,59 @@
+"""How migrations run here; Alembic executes this file. `schema.py` hands over the connection.
+
+SQLite: with foreign keys on, rebuilding a table deletes the rows that refer to it, in silence; and a trigger that
+names another table makes the rebuild fail. So: keys off before BEGIN, triggers away, migrate, triggers back,
+check every reference, compare the counts. All of it is one transaction.
+"""
+
+from alembic import context
+from sqlalchemy import Connection, inspect
+
+from clinic.persistence import triggers
+from clinic.persistence.models import Base
+
+
+def migrate(connection: Connection) -> None:
+    """Run the migrations that were asked for, between the checks."""
+    connection = connection.execution_options(write=True)
+    if connection.dialect.name == "sqlite":
+        connection.connection.driver_connection.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr]
+    try:
+        with connection.begin():
+            before = counts(connection)
+            triggers.drop(connection)
+            context.configure(
+                connection=connection,
+                target_metadata=Base.metadata,
+                render_as_batch=True,
+                transactional_ddl=False,  # ours is the transaction
+            )
+            context.run_migrations()
+            check(connection, before)
+            if inspect(connection).has_table("part"):
+                triggers.create(connection)
+    finally:
+        if connection.dialect.name == "sqlite":
+            connection.connection.driver_connection.execute("PRAGMA foreign_keys=ON")  # type: ignore[union-attr]
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """Rows by table."""
+    tables = [name for name in inspect(connection).get_table_names() if name != "alembic_version"]
+    quote = connection.dialect.identifier_preparer.quote
+    return {
+        name: connection.exec_driver_sql(f"SELECT count(*) FROM {quote(name)}").scalar_one()  # noqa: S608
+        for name in tables
+    }
+
+
+def check(connection: Connection, before: dict[str, int]) -> None:
+    """Refuse a migration that lost or doubled rows, or left a reference to nothing."""
+    after = counts(connection)
+    wrong = [name for name in before if name in after and before[name] != after[name]]
+    if wrong:
+        raise RuntimeError(f"the migration changed the number of rows in {', '.join(wrong)}")
+    if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+        raise RuntimeError("the migration left a reference to a row that is not there")
+
+
+migrate(context.config.attributes["connection"])

@@ -1,0 +1,174 @@
+"""The tables. Every plain column is one that CONFIDENTIALITY ("Metadata") names; all else is sealed.
+
+Ids are random (uuid4), days stand where a moment would tell too much. A part carries no audience and no scope:
+its key id says it to whoever holds the key ring's index, and to nobody who holds only the file.
+"""
+
+from datetime import date, datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from clinic.persistence.types import UTC
+
+
+class Base(DeclarativeBase):
+    """Constraints have names, so that a migration can find them again."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UTC, bytes: LargeBinary}
+
+
+class Instance(Base):
+    """The one row about this clinic; `sealed` holds what nobody may change later, such as that it is a demo."""
+
+    __tablename__ = "instance"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    sealed: Mapped[bytes]
+
+
+class SystemKey(Base):
+    """A key of the whole instance (`index`, `pepper`, `facts`), wrapped by the key-encryption key `kid`."""
+
+    __tablename__ = "system_key"
+
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    id: Mapped[UUID] = mapped_column(unique=True, default=uuid4)
+    kid: Mapped[int]
+    wrapped: Mapped[bytes]
+
+
+class Account(Base):
+    """Somebody who signs in. `password` is an Argon2id hash over HMAC(pepper, password)."""
+
+    __tablename__ = "account"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    display: Mapped[str] = mapped_column(String(120))
+    role: Mapped[str] = mapped_column(String(16))
+    password: Mapped[str] = mapped_column(String(255))
+    active: Mapped[bool] = mapped_column(default=True)
+
+
+class SignedIn(Base):
+    """A session: the SHA-256 of its token, so that a copy of the database signs nobody in."""
+
+    __tablename__ = "session"
+
+    token_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
+    created: Mapped[datetime]
+    seen: Mapped[datetime]
+
+
+class Throttle(Base):
+    """Failed sign-ins by HMAC of account and address, or of the address alone."""
+
+    __tablename__ = "throttle"
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    fails: Mapped[int]
+    until: Mapped[datetime]
+
+
+class Case(Base):
+    """A couple. `card` is the sealed case card: languages, paper, safe contact, ruling."""
+
+    __tablename__ = "case"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    code: Mapped[str] = mapped_column(String(12), unique=True)
+    counsellor_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
+    archived: Mapped[bool] = mapped_column(default=False)
+    touched_on: Mapped[date]
+    rev: Mapped[int] = mapped_column(default=1)
+    card: Mapped[bytes]
+
+
+class KeyRing(Base):
+    """A data key of a case, wrapped. `tag` = HMAC(index, case, scope): the scope itself is not written."""
+
+    __tablename__ = "key_ring"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("case.id"), index=True)
+    tag: Mapped[bytes] = mapped_column(unique=True)
+    kid: Mapped[int]
+    wrapped: Mapped[bytes]
+
+
+class DefinitionText(Base):
+    """The canonical text of a definition; a record renders from the one it was sealed under, for ever.
+
+    No other table names a definition and none refers here: that would tell which form a case has.
+    """
+
+    __tablename__ = "definition_text"
+    __table_args__ = (Index(None, "id", "version"),)
+
+    sha: Mapped[str] = mapped_column(String(64), primary_key=True)
+    id: Mapped[str] = mapped_column(String(48))
+    version: Mapped[int]
+    json: Mapped[str]
+
+
+class Record(Base):
+    """A filled definition. `tag` = HMAC(index, case, definition)[:8]; `head` is sealed, `signed` freezes the parts."""
+
+    __tablename__ = "record"
+    __table_args__ = (Index(None, "case_id", "tag"), CheckConstraint("rev >= 1", name="rev"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("case.id"))
+    rev: Mapped[int] = mapped_column(default=1)
+    touched_on: Mapped[date]
+    tag: Mapped[bytes]
+    signed: Mapped[bool] = mapped_column(default=False)
+    head: Mapped[bytes]
+
+
+class Part(Base):
+    """The answers of a record that one key opens: sealed `{"answers": …, "raw": …}`, padded."""
+
+    __tablename__ = "part"
+
+    record_id: Mapped[UUID] = mapped_column(ForeignKey("record.id"), primary_key=True)
+    key_id: Mapped[UUID] = mapped_column(ForeignKey("key_ring.id"), primary_key=True, index=True)
+    sealed: Mapped[bytes]
+
+
+class Autosave(Base):
+    """What somebody typed in one tab and has not saved, sealed like a part; never a revision."""
+
+    __tablename__ = "autosave"
+
+    record_id: Mapped[UUID] = mapped_column(ForeignKey("record.id"), primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    tab: Mapped[str] = mapped_column(String(40), primary_key=True)
+    key_id: Mapped[UUID] = mapped_column(ForeignKey("key_ring.id"), primary_key=True)
+    base_rev: Mapped[int]
+    sealed: Mapped[bytes]
+
+
+class Print(Base):
+    """A sheet that went out: HMAC of the code on its paper; what it was and for whom is sealed."""
+
+    __tablename__ = "print"
+    __table_args__ = (UniqueConstraint("code_tag"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("case.id"), index=True)
+    code_tag: Mapped[bytes]
+    key_id: Mapped[UUID] = mapped_column(ForeignKey("key_ring.id"))
+    sealed: Mapped[bytes]

@@ -1,0 +1,55 @@
+"""Bringing a database to the newest tables, and asking whether it is there."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, inspect
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def upgrade(engine: Engine, to: str = "head", more: Path | None = None) -> None:
+    """Run the missing migrations in one transaction; nothing changed if one fails. `more`: further versions (tests)."""
+    _run(engine, more, lambda config: command.upgrade(config, to))
+
+
+def downgrade(engine: Engine, to: str, more: Path | None = None) -> None:
+    """Go back to an older revision, `base` for none."""
+    _run(engine, more, lambda config: command.downgrade(config, to))
+
+
+def current(engine: Engine) -> bool:
+    """Whether the database has the newest tables."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() == head()
+
+
+def head() -> str | None:
+    """The newest revision."""
+    return ScriptDirectory.from_config(_config(None)).get_current_head()
+
+
+def empty(engine: Engine) -> bool:
+    """Whether the database has no table of ours."""
+    with engine.connect() as connection:
+        return not inspect(connection).has_table("instance")
+
+
+def _config(more: Path | None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("path_separator", "newline")
+    folders = [_MIGRATIONS / "versions", *([more] if more else [])]
+    config.set_main_option("version_locations", "\n".join(map(str, folders)))
+    return config
+
+
+def _run(engine: Engine, more: Path | None, run: Callable[[Config], None]) -> None:
+    config = _config(more)
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        run(config)

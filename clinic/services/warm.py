@@ -1,0 +1,12 @@
+"""The pages the press draws once at its start, so that children find styles parsed and fonts loaded."""
+
+from clinic.domain.page import Page
+from clinic.services.definitions import definitions
+from clinic.services.print_sheet import PrintJob, warm_page
+
+WARM = (("our_cycle", "en"), ("our_cycle", "ar"))
+
+
+def warm_pages() -> list[Page]:
+    """Blank sheets only: a zygote never sees an answer."""
+    return [warm_page(PrintJob(sheet, locale=tag)) for sheet, tag in WARM if sheet in definitions()]

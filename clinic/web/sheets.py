@@ -1,0 +1,156 @@
+"""The shelf of worksheets (blanks), and printing for a case: choose, look, print."""
+
+from collections.abc import Iterable
+from io import BytesIO
+from typing import Any
+
+from flask import Blueprint, render_template, request, send_file
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, RadioField, SelectField
+from wtforms.fields.choices import SelectChoice
+
+from clinic.domain.definition import Definition
+from clinic.domain.errors import ClinicError, NotFound
+from clinic.i18n.locales import translated
+from clinic.services import cases, print_sheet
+from clinic.services.definitions import definition, definitions
+from clinic.services.print_sheet import PrintJob, Printed
+from clinic.services.readiness import languages
+from clinic.web.auth import token
+from clinic.web.clinic import press, settings, store
+from clinic.web.filters import fill, problem
+
+bp = Blueprint("sheets", __name__)
+SHELF = ("worksheet", "homework", "review", "handout")
+
+
+class PaperForm(FlaskForm):
+    """Language, paper, size and ink of one sheet. GET and POST alike; the POST is CSRF-protected."""
+
+    locale = SelectField(lazy_gettext("Language"))
+    beside = SelectField(lazy_gettext("Second language beside it"))
+    paper = RadioField(lazy_gettext("Paper"))
+    size = RadioField(lazy_gettext("Text size"))
+    ink = RadioField(lazy_gettext("Ink"))
+    draft = BooleanField(lazy_gettext("Print an unreviewed translation, marked “Draft”"))
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        tongues = [SelectChoice(value=one.tag, label=one.name) for one in translated()]
+        self.locale.choices = tongues
+        self.beside.choices = [SelectChoice(value="", label=_("none")), *tongues]
+        self.paper.choices = [SelectChoice(value="a4", label="A4"), SelectChoice(value="letter", label="Letter")]
+        self.size.choices = [
+            SelectChoice(value="normal", label=_("Normal")),
+            SelectChoice(value="large", label=_("Large print")),
+        ]
+        self.ink.choices = [SelectChoice(value="full", label=_("Full")), SelectChoice(value="saver", label=_("Ink saver"))]
+
+    def job(self, sheet: str, recipient: Any = None, record: str = "") -> PrintJob:
+        """What was chosen, as a print job."""
+        return PrintJob(
+            sheet,
+            recipient,
+            self.locale.data,
+            self.beside.data,
+            self.paper.data,
+            self.size.data == "large",
+            self.ink.data,
+            bool(self.draft.data),
+            record,
+        )
+
+
+@bp.get("/sheets")
+def shelf() -> ResponseReturnValue:
+    """Every sheet that has a blank version, forms included."""
+    sheets = _ordered(one for one in definitions().values() if one.blank)
+    states = {one.id: languages(one, settings().print_when) for one in sheets}
+    return render_template("web/sheets/shelf.html", sheets=sheets, states=states)
+
+
+@bp.post("/sheets")
+def blank() -> ResponseReturnValue:
+    """A blank sheet: choose its paper, then the PDF. Which sheet is in the body, never in the address."""
+    sheet = definition(request.form.get("sheet", ""))
+    if not sheet.blank:
+        raise NotFound
+    form = _form()
+    page = {"sheet": sheet, "form": form, "states": languages(sheet, settings().print_when), "refusal": ""}
+    if _do() == "open" or not form.validate():
+        return render_template("web/sheets/blank.html", **page)
+    try:
+        return _file(print_sheet.blank(press(), form.job(sheet.id), settings().print_when))
+    except ClinicError as error:
+        return render_template("web/sheets/blank.html", **page | {"refusal": _sentence(error)}), error.http
+
+
+@bp.get("/cases/<uuid:case_id>/print")
+def choose(case_id: object) -> ResponseReturnValue:
+    """Which sheet for whom. The list is the same for every case, whatever may print now."""
+    case = cases.case_page(store(), token(), str(case_id))
+    sheets = _ordered(one for one in definitions().values() if one.recipients)
+    return render_template("web/sheets/choose.html", case=case, sheets=sheets)
+
+
+@bp.post("/cases/<uuid:case_id>/print")
+def paper(case_id: object) -> ResponseReturnValue:
+    """One sheet for one recipient: its paper, a look, what leaves the room, print."""
+    case = cases.case_page(store(), token(), str(case_id))
+    sheet, recipient = definition(request.form.get("sheet", "")), request.form.get("to", "")
+    if recipient not in sheet.recipients:
+        raise NotFound
+    record = request.form.get("record", "")
+    form = _form(case.paper_of(recipient))
+    page = {"case": case, "sheet": sheet, "recipient": recipient, "form": form, "record": record}
+    page |= {"states": languages(sheet, settings().print_when), "refusal": "", "pictures": []}
+    if _do() == "open" or not form.validate():
+        return render_template("web/sheets/paper.html", **page)
+    job = form.job(sheet.id, recipient, record)
+    try:
+        if _do() == "look":
+            drawn = print_sheet.pictures(store(), press(), token(), case.id, job, settings().print_when)
+            return render_template("web/sheets/paper.html", **page | {"pictures": [_data_url(one) for one in drawn]})
+        return _file(print_sheet.filled(store(), press(), token(), case.id, job, settings().print_when))
+    except ClinicError as error:
+        return render_template("web/sheets/paper.html", **page | {"refusal": _sentence(error)}), error.http
+
+
+def _do() -> str:
+    return request.form.get("do", "open")
+
+
+def _sentence(error: ClinicError) -> str:
+    return fill(problem(error.message_id), error.params)
+
+
+def _ordered(sheets: Iterable[Definition]) -> list[Definition]:
+    """Worksheets and plans first, then forms; each by title in file order."""
+    return sorted(sheets, key=lambda one: (SHELF.index(one.kind) if one.kind in SHELF else len(SHELF)))
+
+
+def _form(defaults: dict[str, Any] | None = None) -> PaperForm:
+    """The paper form: what was posted, or at first the usual of this recipient."""
+    usual = {"locale": "en", "beside": "", "paper": settings().paper, "size": "normal", "ink": "full"}
+    if _do() == "open":
+        return PaperForm(formdata=None, data=usual | (defaults or {}))
+    return PaperForm()
+
+
+def _data_url(png: bytes) -> str:
+    from base64 import b64encode
+
+    return "data:image/png;base64," + b64encode(png).decode()
+
+
+def _file(printed: Printed) -> ResponseReturnValue:
+    """The PDF, shown in the browser or kept as a file; its name is the code."""
+    return send_file(
+        BytesIO(printed.pdf),
+        mimetype="application/pdf",
+        as_attachment=request.form.get("do") == "download",
+        download_name=printed.name,
+    )

@@ -1,0 +1,1 @@
+"""The press, with its real children."""
