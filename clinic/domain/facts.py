@@ -58,7 +58,7 @@ class Recent:
 
 @dataclass(frozen=True)
 class Person:
-    """What is known about one partner. `past` holds observations that no longer score but may still wait for an answer."""
+    """What is known about one partner. `past` are observations that no longer score but may wait for an answer."""
 
     signals: tuple[Observation, ...] = ()
     pitfalls: tuple[Observation, ...] = ()
@@ -84,7 +84,7 @@ class Facts:
     """A GOLDEN block, plus days and flags where the records have them.
 
     `decision` is the counsellor's level; `raised` the day of a decision above hold that has a reason, a supervisor's
-    note and a review date (`review`), which alone outweighs a red answer; `today` are reasons against a joint sheet today.
+    note and a review date (`review`), which alone outweighs a red answer; `today` are reasons against a joint sheet.
     """
 
     a: Person = Person()
@@ -122,8 +122,7 @@ class Facts:
             {key: _asked(value) for key, value in _table(block, "asked").items()},
             dict(_recents(_table(block, "recent"))),
             tuple(
-                Red(str(one[0]), str(one[1]), as_day(one[2]) if len(one) > 2 else None)
-                for one in block.get("red", ())
+                Red(str(one[0]), str(one[1]), as_day(one[2]) if len(one) > 2 else None) for one in block.get("red", ())
             ),
             {key: as_day(value) for key, value in worried.items()}
             if isinstance(worried, dict)
@@ -155,8 +154,7 @@ def _person(data: Mapping[str, Any]) -> Person:
 
 def _observations(rows: Iterable[Any]) -> list[Observation]:
     return [
-        Observation(str(row[0]), int(row[1]), str(row[2]), as_day(row[3]) if len(row) > 3 else None)
-        for row in rows
+        Observation(str(row[0]), int(row[1]), str(row[2]), as_day(row[3]) if len(row) > 3 else None) for row in rows
     ]
 
 

@@ -219,9 +219,7 @@ def _steps(facts: Facts, tables: Tables, fired: tuple[Fired, ...]) -> Iterator[L
             yield Lowered("not_decided", "level_anew", one.about, one.day)
     for one in fired:
         if not one.cleared:
-            yield from (
-                Lowered(effect.level, one.rule, one.about, one.day) for effect in one.effects if effect.level
-            )
+            yield from (Lowered(effect.level, one.rule, one.about, one.day) for effect in one.effects if effect.level)
     yield from _reds(facts, tables)
     for partner in PARTNERS:
         for source in tables.holding:
@@ -233,11 +231,7 @@ def _needs_level_anew(one: Fired, facts: Facts) -> bool:
     """R3: once it was asked, a level is chosen by the counsellor; a level from before the answer no longer stands."""
     answers = [facts.asked[key].day for key in one.asks if key in facts.asked]
     stops_all = any(effect.all for effect in one.effects)
-    return (
-        stops_all
-        and bool(facts.decided)
-        and any(day and facts.decided and facts.decided < day for day in answers)
-    )
+    return stops_all and bool(facts.decided) and any(day and facts.decided and facts.decided < day for day in answers)
 
 
 def _reds(facts: Facts, tables: Tables) -> Iterator[Lowered]:
@@ -251,16 +245,14 @@ def _reds(facts: Facts, tables: Tables) -> Iterator[Lowered]:
 
 
 def _outweighed(day: date | None, facts: Facts) -> bool:
-    """Only a later decision with a reason, a supervisor's note and a review date outweighs a red answer, until that date."""
+    """Only a later decision with reason, supervisor's note and review date outweighs a red answer, until that date."""
     if facts.raised is None or day is None or facts.raised < day:
         return False
     return facts.day is None or facts.review is None or facts.day <= facts.review
 
 
 # --------------------------------------------------------------------------- what is closed
-def _closed(
-    facts: Facts, tables: Tables, waiting: tuple[Fired, ...]
-) -> dict[Recipient, dict[str, tuple[str, ...]]]:
+def _closed(facts: Facts, tables: Tables, waiting: tuple[Fired, ...]) -> dict[Recipient, dict[str, tuple[str, ...]]]:
     found: dict[Recipient, dict[str, dict[str, None]]] = {one: {} for one in RECIPIENTS}
     for one in waiting:
         for recipient in RECIPIENTS:
@@ -275,15 +267,11 @@ def _closes(one: Fired, recipient: Recipient, tables: Tables, facts: Facts) -> I
     for effect in one.effects:
         if effect.all or (effect.together and recipient == "joint"):
             yield EVERY
-        yield from (
-            sheet for sheet in (effect.joint if side == "joint" else effect.own) if sheet not in opened
-        )
+        yield from (sheet for sheet in (effect.joint if side == "joint" else effect.own) if sheet not in opened)
         if effect.intimate:
             yield from (sheet for sheet, levels in tables.sheets.items() if levels.get(side) == "intimate")
     for because in one.because:
-        if because.kind == "worse" and (
-            because.about == recipient or (because.about, side) == ("couple", "joint")
-        ):
+        if because.kind == "worse" and (because.about == recipient or (because.about, side) == ("couple", "joint")):
             yield because.id
         if because.kind == "one_voice" and because.about == recipient:
             yield from (sheet for sheet in tables.sheets if sheet not in (tables.check_in, *tables.always))

@@ -84,9 +84,7 @@ def rule(
     Preparation follows from `screens` and `policy`, which also say when it ends; `facts.prepared` may only deny it.
     A state of today (R10) is kept as a day, not as a closed list: it ends with the day.
     """
-    ready = bool(policy) and all(
-        _valid(_iso(screens.get(one)), today, tables.limits.screen_days) for one in PARTNERS
-    )
+    ready = bool(policy) and all(_valid(_iso(screens.get(one)), today, tables.limits.screen_days) for one in PARTNERS)
     lasting = replace(facts, prepared=facts.prepared and ready, day=facts.day or today, today=())
     verdict = judge(lasting, tables)
     closed: dict[str, tuple[str, ...]] = {one: tuple(sorted(verdict.closed[one])) for one in RECIPIENTS}
@@ -141,18 +139,12 @@ def level_on(ruling: Ruling, day: date) -> str:
 
 def prepared_on(ruling: Ruling, day: date) -> bool:
     """Whether both screens and the policy are in place on a day."""
-    return bool(ruling.policy) and all(
-        _valid(ruling.screens.get(one), day, ruling.screen_days) for one in PARTNERS
-    )
+    return bool(ruling.policy) and all(_valid(ruling.screens.get(one), day, ruling.screen_days) for one in PARTNERS)
 
 
 def falls_on(ruling: Ruling) -> date | None:
     """The first day on which the level falls by itself, if it does."""
-    ends = [
-        found + timedelta(ruling.screen_days + 1)
-        for one in PARTNERS
-        if (found := as_day(ruling.screens.get(one)))
-    ]
+    ends = [found + timedelta(ruling.screen_days + 1) for one in PARTNERS if (found := as_day(ruling.screens.get(one)))]
     review = as_day(ruling.until)
     ends += [review + timedelta(1)] if review else []
     return min(ends) if ends and ruling.level in ("light", "full") else None
@@ -162,9 +154,7 @@ def override(ruling: Ruling, sheet: str, recipient: Recipient, reason: str, day:
     """Allow one sheet for one recipient on one day. Raises ValueError without a reason."""
     if not reason.strip():
         raise ValueError("an override needs a reason")
-    return replace(
-        ruling, overrides=(*ruling.overrides, Override(sheet, recipient, reason.strip(), day.isoformat()))
-    )
+    return replace(ruling, overrides=(*ruling.overrides, Override(sheet, recipient, reason.strip(), day.isoformat())))
 
 
 def lower(old: Ruling, new: Ruling) -> Ruling:
@@ -195,9 +185,7 @@ def _together(old: Ruling, new: Ruling, level: str, recipient: str) -> tuple[str
     closed = {*old.closed.get(recipient, (EVERY,)), *new.closed.get(recipient, (EVERY,))}
     for one in (old, new):
         if one.level in one.fixed and one.level != level:
-            closed |= {
-                sheet for sheet in one.sheets if sheet not in one.fixed[one.level] and sheet not in one.always
-            }
+            closed |= {sheet for sheet in one.sheets if sheet not in one.fixed[one.level] and sheet not in one.always}
     return tuple(sorted(closed))
 
 

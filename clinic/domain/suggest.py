@@ -134,15 +134,11 @@ def _lanes(facts: Facts, tables: Tables, verdict: Verdict, partner: Partner) -> 
     sexual = [one for one in signals if one.id in tables.sexual]
     found.append(_sum("giving", pitfalls, "pitfall", tables, partner))
     found.append(_sum("sex", sexual, "signal", tables, partner))
-    found += [
-        _source(one, person, tables, partner) for one in tables.sources if person.sources.get(one, 0) > 0
-    ]
+    found += [_source(one, person, tables, partner) for one in tables.sources if person.sources.get(one, 0) > 0]
     return tuple(found)
 
 
-def _best(
-    seen: Iterable[Observation], tables: Tables, out: set[str], order: tuple[str, ...]
-) -> list[Observation]:
+def _best(seen: Iterable[Observation], tables: Tables, out: set[str], order: tuple[str, ...]) -> list[Observation]:
     """Of each signal or pitfall the observation with the highest product; those left out count nothing."""
     best: dict[str, Observation] = {}
     for one in seen:
@@ -180,18 +176,14 @@ def _link(signal: str, mechanism: str, person: Person, tables: Tables) -> tuple[
 def _sum(id_: str, seen: list[Observation], kind: str, tables: Tables, about: Partner) -> Lane:
     factor = tables.factors[id_]
     found = [
-        _evidence(one, kind, about, factor, points, None)
-        for one in seen
-        if (points := _weighed(one, tables) * factor)
+        _evidence(one, kind, about, factor, points, None) for one in seen if (points := _weighed(one, tables) * factor)
     ]
     return Lane(id_, id_, about, _total(found), tuple(found))
 
 
 def _source(id_: str, person: Person, tables: Tables, about: Partner) -> Lane:
     mark, factor = min(person.sources[id_], 3), tables.factors["source"]
-    only = Evidence(
-        about, "source", id_, mark, "counsellor", person.source_days.get(id_), factor, mark * factor
-    )
+    only = Evidence(about, "source", id_, mark, "counsellor", person.source_days.get(id_), factor, mark * factor)
     return Lane(id_, "source", about, only.points, (only,))
 
 
@@ -340,15 +332,8 @@ class _List:
         person = self.facts.of(self.recipient)
         if "self" not in {one.seen_by for one in (*person.signals, *person.pitfalls)}:
             return self.tables.check_in
-        lead = max(
-            self.own, key=lambda lane: lane.points, default=None
-        )  # the first in table order at equal points
-        if (
-            lead is None
-            or not lead.points
-            or lead.kind != "mechanism"
-            or lead.status in ("likely", "supported")
-        ):
+        lead = max(self.own, key=lambda lane: lane.points, default=None)  # the first in table order at equal points
+        if lead is None or not lead.points or lead.kind != "mechanism" or lead.status in ("likely", "supported"):
             return ""
         return self.tables.explorer if self.history(self.tables.explorer)[0] else ""
 
@@ -370,18 +355,14 @@ class _List:
 
     def suggestion(self, one: _Scored) -> Suggestion:
         lanes = tuple(lane for lane in self.own if lane.id == one.lane and lane.points)
-        against = (
-            [Against("not_when", self.recipient, one.sheet, one.fit.not_when)] if one.fit.not_when else []
-        )
+        against = [Against("not_when", self.recipient, one.sheet, one.fit.not_when)] if one.fit.not_when else []
         for lane in lanes:
             for evidence in lane.evidence:
                 if evidence.kind == "signal" and evidence.id in self.tables.rule_outs:
                     text = self.tables.rule_outs[evidence.id]
                     against.append(Against("rule_outs", lane.about, evidence.id, text))
         who = {lane.about for lane in lanes}
-        against += [
-            found for partner in sorted(who) for found in _left_out(self.facts, self.verdict, partner)
-        ]
+        against += [found for partner in sorted(who) for found in _left_out(self.facts, self.verdict, partner)]
         return Suggestion(
             one.sheet,
             self.recipient,

@@ -230,9 +230,7 @@ class _Reader:
         self.sheets = self.levels()
         sheets = list(self.sheets)
         self.place = ""
-        named = {
-            name: self.words(self.data, name, sheets) for name in ("unranked", "always", "one_of", "own_yes")
-        }
+        named = {name: self.words(self.data, name, sheets) for name in ("unranked", "always", "one_of", "own_yes")}
         check_in, explorer = (
             self.words({name: [self.data.get(name)]}, name, sheets)[0] for name in ("check_in", "explorer")
         )
@@ -241,9 +239,7 @@ class _Reader:
         return Tables(
             limits=self.limits(),
             seen_by=self.fractions("seen_by", ("self", "counsellor", "partner"), 1),
-            confidence=self.fractions(
-                "confidence", ("ruled_out", "unset", "tentative", "likely", "supported"), 1
-            ),
+            confidence=self.fractions("confidence", ("ruled_out", "unset", "tentative", "likely", "supported"), 1),
             factors=self.fractions("factors", ("giving", "sex", "source"), 10),
             history=self.fractions("history", ("given", "did_not_help", "kept", "worse"), 1),
             fixed=self.fixed(),

@@ -42,8 +42,8 @@ from clinic.persistence.vault import Vault, Wrapped
 IDLE: Final = timedelta(minutes=10)
 ABSOLUTE: Final = timedelta(hours=12)
 LIST_LIMIT: Final = 100  # cases whose heads one list may open
-SYSTEM_KEYS: Final = ("facts", "index", "pepper")
-ON_PAPER: Final = ("language", "second_language", "paper", "size", "variant")  # of the card, for a recipient
+SYSTEM_KEYS: Final = ("facts", "index", "pepper", "web")
+ON_PAPER: Final = ("language", "beside", "paper", "size", "variant")  # of the card, for a recipient
 COUNSELLOR: Final = "counsellor"
 
 Gate = Callable[[Any, date, str, Recipient], bool]
@@ -159,9 +159,7 @@ class KeyView:
             for name in Head.__dataclass_fields__
             if name not in _ROW_FIELDS
         }
-        return sealing.seal(
-            self._ciphers[key_id][1], value, _head_bound(head.record, head.case, head.rev, key_id)
-        )
+        return sealing.seal(self._ciphers[key_id][1], value, _head_bound(head.record, head.case, head.rev, key_id))
 
     def open_card(self, row: Case) -> dict[str, Any]:
         """The case card. Raises NotYours, Damaged."""
@@ -182,9 +180,7 @@ class KeyView:
         bound = base.bound("autosave", scope, row.key_id, str(row.account_id), row.tab)
         return dict(sealing.unseal(cipher, row.sealed, bound))
 
-    def seal_autosave(
-        self, scope: Scope, head: Head, tab: str, base_rev: int, content: Mapping[str, Any]
-    ) -> Autosave:
+    def seal_autosave(self, scope: Scope, head: Head, tab: str, base_rev: int, content: Mapping[str, Any]) -> Autosave:
         """What a tab of this view's account has typed, to be stored. Raises NotYours."""
         key_id = self.key_of(scope)
         base = replaced(self._mine(head, head.record), rev=base_rev)
@@ -264,7 +260,10 @@ _REQUEST: ContextVar[_Request | None] = ContextVar("request", default=None)
 
 @contextmanager
 def request() -> Iterator[None]:
-    """One request: views may be opened for one purpose only, and all close at its end."""
+    """One request: views may be opened for one purpose only, and all close at its end. One inside another is the same."""
+    if _REQUEST.get() is not None:
+        yield
+        return
     mine = _Request()
     token = _REQUEST.set(mine)
     try:
@@ -294,9 +293,7 @@ def _noted(view: KeyView) -> KeyView:
 class Keyholder:
     """Holds the open vault. `engine` is read only; `gate` decides which sheets may be opened for whom."""
 
-    def __init__(
-        self, vault: Vault, engine: Engine, gate: Gate, clock: Callable[[], datetime] | None = None
-    ) -> None:
+    def __init__(self, vault: Vault, engine: Engine, gate: Gate, clock: Callable[[], datetime] | None = None) -> None:
         self._vault, self._engine, self._gate = vault, engine, gate
         self._clock = clock or (lambda: datetime.now(UTC))
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -312,7 +309,7 @@ class Keyholder:
             )
         except sealing.Damaged:
             raise VaultLocked("the database does not fit the keys.") from None
-        self._index, self._pepper = keys["index"], keys["pepper"]
+        self._index, self._pepper, self._web = keys["index"], keys["pepper"], keys["web"]
         self._nobody = self.password_hash("nobody")  # verified for unknown names, so that they take as long
 
     # ------------------------------------------------------------------ views
@@ -352,7 +349,7 @@ class Keyholder:
         wanted = list(dict.fromkeys(case_ids))
         if len(wanted) > LIST_LIMIT:
             raise NotYours
-        _once("list", wanted)
+        _once("list", ())
         with Session(self._engine) as session:
             who = self._who(session, token)
             self._granted(session, who, wanted)
@@ -371,14 +368,10 @@ class Keyholder:
             named, key = _named(scope, who.account), AESGCM.generate_key(256)
             wrapped = self._vault.wrap(key, named, case_id)
             tag = self._ring_tag(case_id, named)
-            rows.append(
-                KeyRing(id=wrapped.id, case_id=case_id, tag=tag, kid=wrapped.kid, wrapped=wrapped.sealed)
-            )
+            rows.append(KeyRing(id=wrapped.id, case_id=case_id, tag=tag, kid=wrapped.kid, wrapped=wrapped.sealed))
             made[scope] = (wrapped.id, AESGCM(key))
         # In the order of random ids: the order in the file would tell the scopes.
-        return sorted(rows, key=lambda row: row.id.bytes), _noted(
-            KeyView("staff", case_id, who.account, made)
-        )
+        return sorted(rows, key=lambda row: row.id.bytes), _noted(KeyView("staff", case_id, who.account, made))
 
     # ------------------------------------------------------------------ index and passwords
     def record_tag(self, view: KeyView, definition_id: str) -> bytes:
@@ -392,6 +385,10 @@ class Keyholder:
     def throttle_tag(self, *fields: str) -> bytes:
         """The throttle's key for an account and address, or an address."""
         return self._tag("throttle", *fields)[:16]
+
+    def web_secret(self) -> bytes:
+        """What the web signs its cookies with. It opens nothing."""
+        return self._web
 
     def password_hash(self, password: str) -> str:
         """Argon2id over HMAC(pepper, password)."""
@@ -451,13 +448,9 @@ class Keyholder:
             found[case_id][scope] = (row.id, self._vault.unwrap(wrapped, _named(scope, who.account), case_id))
         return found
 
-    def _view(
-        self, purpose: Purpose, case_id: UUID, who: Who, keys: Mapping[Scope, tuple[UUID, AESGCM]]
-    ) -> KeyView:
+    def _view(self, purpose: Purpose, case_id: UUID, who: Who, keys: Mapping[Scope, tuple[UUID, AESGCM]]) -> KeyView:
         """A view with what the purpose may hold of these keys, and nothing else."""
-        return KeyView(
-            purpose, case_id, who.account, {one: keys[one] for one in VIEWS[purpose] & keys.keys()}
-        )
+        return KeyView(purpose, case_id, who.account, {one: keys[one] for one in VIEWS[purpose] & keys.keys()})
 
     def _heads(self, session: Session, view: KeyView, head: tuple[UUID, AESGCM]) -> dict[UUID, Head]:
         """Heads of the records that have a part this view opens: it never learns of the others."""

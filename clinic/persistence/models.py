@@ -38,7 +38,7 @@ class Instance(Base):
 
 
 class SystemKey(Base):
-    """A key of the whole instance (`index`, `pepper`, `facts`), wrapped by the key-encryption key `kid`."""
+    """A key of the whole instance (`index`, `pepper`, `facts`, `web`), wrapped by the key-encryption key `kid`."""
 
     __tablename__ = "system_key"
 

@@ -1,7 +1,7 @@
 """An open instance: database and keyholder, made once and handed to every service."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from clinic.persistence.keyholder import Gate, Keyholder, system_rows
 from clinic.persistence.models import Instance
 
 Shelf = Callable[[str], Definition]
+# Records opened for the map, the ruling so far (empty: none), the day -> the ruling to keep in the card.
+Rule = Callable[[Sequence[Any], Mapping[str, Any], date], dict[str, Any]]
 
 
 def _now() -> datetime:
@@ -30,14 +32,14 @@ def _gate(ruling: Any, day: date, sheet: str, recipient: Recipient) -> bool:
     """The gate of the domain, on the ruling as the card has it."""
     from clinic.domain import ruling as rulings
 
-    return rulings.gate(rulings.Ruling.load(ruling or {}), day, sheet, recipient)
+    return rulings.gate(rulings.Ruling.from_data(ruling or {}), day, sheet, recipient)
 
 
 @dataclass(frozen=True)
 class Store:
     """Database, keyholder and clock of an instance.
 
-    `shelf` gives the current definition of an id; None stands for the shipped ones.
+    `shelf` gives the current definition of an id, `rule` makes the ruling; None stands for the shipped ones.
     """
 
     settings: Settings
@@ -45,6 +47,7 @@ class Store:
     keyholder: Keyholder = field(repr=False)
     clock: Callable[[], datetime] = _now
     shelf: Shelf | None = None
+    rule: Rule | None = None
 
     @classmethod
     def open(
@@ -54,6 +57,7 @@ class Store:
         gate: Gate = _gate,
         clock: Callable[[], datetime] = _now,
         shelf: Shelf | None = None,
+        rule: Rule | None = None,
     ) -> "Store":
         """Open an instance. Raises VaultLocked (no key, wrong key, no instance), Usage (old tables)."""
         open_vault = vault.unlock(settings.instance, settings.key_file)
@@ -63,12 +67,16 @@ class Store:
         if not schema.current(engine):
             raise Usage("The tables are of another version of this program. Run: clinic upgrade")
         reader = make_engine(settings.database_url, read_only=True)
-        return cls(settings, engine, Keyholder(open_vault, reader, gate, clock), clock, shelf)
+        return cls(settings, engine, Keyholder(open_vault, reader, gate, clock), clock, shelf, rule)
 
     @property
     def demo(self) -> bool:
         """Whether this is a demo, as it was sealed when it was made."""
         return bool(self.keyholder.facts.get("demo"))
+
+    def web_secret(self) -> bytes:
+        """What the web signs its own cookies with; random, made with the instance."""
+        return self.keyholder.web_secret()
 
     def today(self) -> date:
         """The clinic's day."""

@@ -34,13 +34,9 @@ def create(connection: Connection) -> None:
     """Make all triggers."""
     for name, (table, verb, condition) in SQLITE.items():
         if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql(
-                f"CREATE TRIGGER {name} BEFORE {verb} ON {table} WHEN {condition} {_ABORT}"
-            )
+            connection.exec_driver_sql(f"CREATE TRIGGER {name} BEFORE {verb} ON {table} WHEN {condition} {_ABORT}")
         else:
-            _create_function(
-                connection, name, condition, "RETURN OLD;" if verb == "DELETE" else "RETURN NEW;"
-            )
+            _create_function(connection, name, condition, "RETURN OLD;" if verb == "DELETE" else "RETURN NEW;")
             _create_trigger(connection, name, verb, table, "ROW")
     if connection.dialect.name != "sqlite":
         for table in ("part", "record"):

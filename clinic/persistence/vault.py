@@ -45,9 +45,7 @@ class Vault:
     def wrap(self, key: bytes, scope: str, owner: UUID) -> Wrapped:
         """Wrap a key of `scope` that belongs to a case, an account or the instance."""
         id_, kid = uuid4(), max(self.keks)
-        return Wrapped(
-            id_, kid, sealing.seal_bytes(self.keks[kid], key, sealing.bind(id_, scope, owner, kid))
-        )
+        return Wrapped(id_, kid, sealing.seal_bytes(self.keks[kid], key, sealing.bind(id_, scope, owner, kid)))
 
     def unwrap(self, wrapped: Wrapped, scope: str, owner: UUID) -> AESGCM:
         """The cipher of a wrapped key. Raises Damaged when it is not the key of this scope and owner."""
@@ -88,9 +86,7 @@ def unlock(folder: Path, key_file: Path) -> Vault:
     cipher = _slot_cipher(_read_key(key_file), instance)
     try:
         roots = {
-            slot["kid"]: sealing.unseal_bytes(
-                cipher, base64.b64decode(slot["sealed"]), _slot_bound(instance, slot)
-            )
+            slot["kid"]: sealing.unseal_bytes(cipher, base64.b64decode(slot["sealed"]), _slot_bound(instance, slot))
             for slot in slots
             if slot["kind"] == "key_file"
         }

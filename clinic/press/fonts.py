@@ -87,7 +87,7 @@ def font_stack(locale: str) -> str:
 
 
 def title_stack(locale: str) -> str:
-    """`font-family` of titles and step numbers: the serif for Latin and Cyrillic, else the locale's own fonts."""
+    """`font-family` of titles and step numbers: a serif for Latin and Cyrillic, else the locale's fonts."""
     return f'"{table()["titles"]}", {font_stack(locale)}'
 
 

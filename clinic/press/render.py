@@ -1,4 +1,4 @@
-"""Page to PDF/UA-1 bytes, and PDF to pictures. Imported only in press children and the process they are forked from.
+"""Page to PDF/UA-1 bytes, and PDF to pictures. Imported only in press children and what they are forked from.
 
 FONTCONFIG_FILE must be set before this module is imported: the engine reads its fonts at import.
 """
@@ -33,7 +33,7 @@ _ENGINE = logging.getLogger("weasyprint")
 
 
 class Complaint(Exception):
-    """The page is not as it should be. `where` names code, never content; `lines` are for who wrote the page."""
+    """A page that is not as it should be. `where` names code, never content; `lines` are for its author."""
 
     def __init__(self, where: str, lines: Iterable[str] = ()) -> None:
         super().__init__(where)
@@ -96,7 +96,7 @@ def images(content: bytes, dpi: int) -> Iterator[bytes]:
 
 
 def warm(pages: Iterable[Page]) -> None:
-    """Draw pages once, so that children find fonts loaded and styles parsed. A page that fails, fails later too."""
+    """Draw pages once, so that children find fonts loaded and styles parsed. What fails, fails later too."""
     for page in pages:
         with suppress(Exception, *DENIED):
             for _ in images(pdf(page), POINTS_PER_INCH):
@@ -134,7 +134,7 @@ def _check(document: Document) -> None:
 
 
 def _fill_empty_texts(document: Document, file: Any) -> None:
-    """Name the second glyph of an Arabic cluster: the engine maps it to nothing, which strict readers refuse."""
+    """Name the second glyph of an Arabic cluster: mapped to nothing, it is refused by strict readers."""
     for item in file.objects:
         lines = getattr(item, "stream", None)
         if isinstance(lines, list) and b"begincmap" in lines:

@@ -13,7 +13,7 @@ _HEADER_LIMIT, _BODY_LIMIT = 10_000, 64_000_000
 
 
 def send(channel: socket.socket, header: Header, body: bytes = b"", deadline: float | None = None) -> None:
-    """Send one frame. Raises OSError when the other side is gone, TimeoutError after `deadline` (monotonic s)."""
+    """Send one frame. Raises OSError if the other side is gone, TimeoutError at `deadline` (monotonic s)."""
     text = json.dumps(header).encode()
     _set_timeout(channel, deadline)
     channel.sendall(_SIZES.pack(len(text), len(body)) + text)
@@ -22,7 +22,7 @@ def send(channel: socket.socket, header: Header, body: bytes = b"", deadline: fl
 
 
 def receive(channel: socket.socket, deadline: float | None = None) -> tuple[Header, bytes] | None:
-    """Receive one frame; None when the other side has closed. Raises OSError, or TimeoutError after `deadline`."""
+    """Receive one frame; None if the other side has closed. Raises OSError, TimeoutError after `deadline`."""
     sizes = _exactly(channel, _SIZES.size, deadline)
     if sizes is None:
         return None

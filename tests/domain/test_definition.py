@@ -100,7 +100,7 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     "no title": (JOINT.replace("A sheet", " ") + section(TELL), "", "", "title"),
     "no version": (JOINT.replace("version = 1", "version = 0") + section(TELL), "", "", "version"),
     "version is text": (JOINT.replace("version = 1", 'version = "1"') + section(TELL), "", "", "version"),
-    "no audience": (TOP + section(TELL), "", "", "audience"),
+    "no audience": (TOP + 'about = "couple"\n' + section(TELL), "", "", "audience"),
     "only a gets it": (JOINT.replace('["joint"]', '["a"]') + section(TELL), "", "", "only together"),
     "recipients is a number": (JOINT.replace('["joint"]', "7") + section(TELL), "", "", "recipients"),
     "recipients holds tables": (JOINT.replace('["joint"]', "[{ a = 1 }]") + section(TELL), "", "", "recipients"),

@@ -13,8 +13,7 @@ MakePage = Callable[..., Page]
 
 @pytest.fixture(scope="session", autouse=True)
 def _fonts() -> None:
-    if not fonts.made():
-        fonts.install()
+    fonts.install()
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +26,8 @@ def make_page() -> MakePage:
             f'<!DOCTYPE html><html lang="{lang}" dir="{direction}"><head><meta charset="utf-8">'
             f"<title>inside</title></head><body>{body}</body></html>"
         )
-        style = f"html {{ font-family: {fonts.font_stack(lang)} }} h1 {{ font-family: {fonts.title_stack(lang)} }}"
+        text, title = fonts.font_stack(lang), fonts.title_stack(lang)
+        style = f"html {{ font-family: {text} }} h1 {{ font-family: {title} }}"
         return Page(html, (style, *styles), lang, "Worksheet")
 
     return make

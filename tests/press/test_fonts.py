@@ -117,6 +117,6 @@ def test_the_second_time_nothing_is_imported() -> None:
 
 
 def test_the_text_repair_fits_the_engine() -> None:
-    """If this fails: WeasyPrint has moved. See that actual_text.py still fits its drawing, then set WRITTEN_FOR."""
+    """If this fails, WeasyPrint has moved: see that actual_text.py still fits, then set WRITTEN_FOR."""
     source = (Path(fonts.__file__).with_name("actual_text.py")).read_text("utf-8")
     assert f'WRITTEN_FOR = "{metadata.version("weasyprint")}"' in source

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -50,10 +49,10 @@ def test_a_hang_is_killed_and_the_next_sheet_prints(make_page: MakePage) -> None
 
 
 def test_memory_is_limited(make_page: MakePage) -> None:
-    machine = Press(limits=Limits(seconds=30, memory=400_000_000))
+    machine = Press(limits=Limits(seconds=30, memory=300_000_000))
     try:
         with machine.child() as child, pytest.raises(PressError) as caught:
-            machine.pdf(make_page("<p>" + "<b>x</b> " * 40_000 + "</p>"), child)
+            machine.pdf(make_page("<p>" + "<b>x</b> " * 20_000 + "</p>"), child)
         assert caught.value.kind == "memory"
     finally:
         machine.stop()
@@ -95,10 +94,17 @@ def test_a_child_ends_with_its_recipient(press: Press, make_page: MakePage) -> N
 
 
 def test_an_error_in_the_block_ends_the_child_too(press: Press, make_page: MakePage) -> None:
-    with pytest.raises(ZeroDivisionError), press.child() as child:
-        press.pdf(make_page("<p>one</p>"), child)
-        raise ZeroDivisionError
-    assert child._process is None
+    children = []
+
+    def spoil() -> None:
+        with press.child() as child:
+            children.append(child)
+            press.pdf(make_page("<p>one</p>"), child)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        spoil()
+    assert children[0]._process is None
 
 
 def test_a_lost_child_is_replaced_once(
@@ -189,7 +195,8 @@ def test_memory_of_the_press_is_closed_to_others() -> None:
 def test_the_engine_is_not_in_this_process() -> None:
     code = (
         "import sys; from clinic.domain.page import Page; from clinic.press.press import Press\n"
-        "press = Press(); press.start(); assert press.blank(Page('<html lang=en><title>x</title>', (), 'en', 'x'))\n"
+        "page = Page('<html lang=en><title>x</title>', (), 'en', 'x')\n"
+        "press = Press(); press.start(); assert press.blank(page)\n"
         "print(sorted({'weasyprint', 'pypdfium2', 'fontTools', 'PIL'} & set(sys.modules)))"
     )
     run = subprocess.run(

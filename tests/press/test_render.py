@@ -75,7 +75,8 @@ def test_helpers_find_a_canary(press: Press, make_page: MakePage) -> None:
 
 TWO_PAGES = (
     "<main><h1>Signs</h1><h2>A</h2><ul><li>one</li><li>two</li></ul>"
-    "<table><thead><tr><th>Sign</th><th>0–4</th></tr></thead><tbody><tr><td>late</td><td>3</td></tr></tbody></table>"
+    "<table><thead><tr><th>Sign</th><th>0–4</th></tr></thead>"
+    "<tbody><tr><td>late</td><td>3</td></tr></tbody></table>"
     '<h2 style="break-before: page">B</h2><p>¿? لا → ☐</p></main>'
 )
 
@@ -126,7 +127,7 @@ def _untagged(folder: Path) -> Path:
         '<object data="file:///etc/hostname"></object>',
         '<p style="background: url(file:///etc/hostname)">x</p>',
         '<a rel="attachment" href="file:///etc/hostname">x</a>',
-        '<svg width="9" height="9"><title>x</title><image href="file:///etc/hostname" width="9" height="9"/></svg>',
+        '<svg width="9" height="9"><title>x</title><image href="file:///etc/hostname" width="9"/></svg>',
     ],
 )
 def test_nothing_is_fetched(press: Press, make_page: MakePage, body: str) -> None:

@@ -64,9 +64,7 @@ def upgrade() -> None:
         sa.Column("touched_on", sa.Date(), nullable=False),
         sa.Column("rev", sa.Integer(), nullable=False),
         sa.Column("card", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["counsellor_id"], ["account.id"], name=op.f("fk_case_counsellor_id_account")
-        ),
+        sa.ForeignKeyConstraint(["counsellor_id"], ["account.id"], name=op.f("fk_case_counsellor_id_account")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_case")),
         sa.UniqueConstraint("code", name=op.f("uq_case_code")),
     )

@@ -1,0 +1,191 @@
+"""Cases: open one, the caseload, one case's page and card."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import date
+from typing import Any, Final, Literal
+from uuid import UUID, uuid4
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from clinic.domain.audience import Recipient
+from clinic.domain.errors import Conflict, Denied, Invalid, NotFound
+from clinic.persistence.keyholder import LIST_LIMIT, KeyView, request
+from clinic.persistence.models import Case, Record
+from clinic.persistence.store import Store
+from clinic.services import rulings
+from clinic.services.unit_of_work import ident, unit_of_work
+
+PARTNERS: Final = ("a", "b")
+Layer = Literal["case", "staff"]
+
+
+@dataclass(frozen=True)
+class PartnerCard:
+    """What paper needs of one partner. No name: the case code is all there is.
+
+    `variant` is the gender or formality their own sheets use; `safe_paper` and `needs` are for the counsellor.
+    """
+
+    language: str = "en"
+    beside: str = ""
+    paper: str = "a4"
+    size: str = "normal"
+    variant: str = ""
+    safe_paper: str = ""
+    needs: str = ""
+
+
+@dataclass(frozen=True)
+class CasePage:
+    """A case as a page shows it. `ruling` is empty outside the staff layer; `rev` is for saving the card."""
+
+    id: str
+    code: str
+    partners: Mapping[str, PartnerCard]
+    touched_on: date
+    archived: bool = False
+    unfinished: int = 0
+    rev: int = 0
+    ruling: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def paper_of(self, recipient: Recipient) -> dict[str, str]:
+        """The usual paper of a recipient: locale, beside, paper, size. Joint: A's language, with B's beside it."""
+        first = self.partners["b" if recipient == "b" else "a"]
+        beside = first.beside
+        if recipient == "joint" and self.partners["b"].language != first.language:
+            beside = self.partners["b"].language
+        large = recipient == "joint" and self.partners["b"].size == "large"
+        return {
+            "locale": first.language,
+            "beside": beside,
+            "paper": first.paper,
+            "size": "large" if large else first.size,
+        }
+
+
+def open_case(store: Store, token: str, partners: Mapping[str, PartnerCard], code: str = "") -> str:
+    """Open a case for the counsellor who asks; its id. Only a demo may name the code."""
+    if set(partners) != set(PARTNERS):
+        raise Invalid({one: "required" for one in PARTNERS if one not in partners})
+    if code and not store.demo:
+        raise Denied
+    with unit_of_work(store, write=True) as session:
+        case_id = uuid4()
+        keys, view = store.keyholder.create(token, case_id)
+        card = {
+            "partners": {one: asdict(partners[one]) for one in PARTNERS},
+            "opened_on": store.today().isoformat(),
+            "ruling": rulings.first(store),
+        }
+        session.add(
+            Case(
+                id=case_id,
+                code=code or _new_code(session),
+                counsellor_id=view.account,
+                touched_on=store.today(),
+                card=view.seal_card(1, card),
+            )
+        )
+        session.flush()
+        session.add_all(keys)
+        return str(case_id)
+
+
+def caseload(store: Store, token: str, archived: bool = False) -> list[CasePage]:
+    """The counsellor's own cases, the last touched first."""
+    with unit_of_work(store) as session:
+        who = store.keyholder.who(token)
+        own = select(Case).where(Case.counsellor_id == who.account, Case.archived == archived)
+        rows = session.scalars(own.order_by(Case.touched_on.desc(), Case.code)).all()
+        unfinished = _unfinished(session, who.account)
+    pages = []
+    for start in range(0, len(rows), LIST_LIMIT):
+        with request():
+            pages += _lines(store, token, rows[start : start + LIST_LIMIT], unfinished)
+    return pages
+
+
+def case_page(store: Store, token: str, case_id: str, layer: Layer = "case") -> CasePage:
+    """One case. Only the staff layer has the ruling. NotFound for an unknown and a foreign case alike."""
+    with unit_of_work(store) as session:
+        view = store.keyholder.open(token, ident(case_id), layer)
+        row = session.get_one(Case, view.case_id)
+        return _page(row, view, staff=layer == "staff")
+
+
+def update_card(store: Store, token: str, case_id: str, rev: int, partners: Mapping[str, PartnerCard]) -> int:
+    """Save the partners' cards; the new revision. Raises Conflict if the card moved on."""
+    if set(partners) != set(PARTNERS):
+        raise Invalid({one: "required" for one in PARTNERS if one not in partners})
+    with unit_of_work(store, write=True) as session:
+        view = store.keyholder.open(token, ident(case_id), "staff")
+        row = locked(session, view.case_id)
+        if row.rev != rev:
+            raise Conflict
+        new = {one: asdict(partners[one]) for one in PARTNERS}
+        write_card(row, view, view.open_card(row) | {"partners": new}, store.today())
+        return row.rev
+
+
+def archive(store: Store, token: str, case_id: str, archived: bool = True) -> None:
+    """Put a case away, or take it back. Nothing is deleted."""
+    with unit_of_work(store, write=True) as session:
+        view = store.keyholder.open(token, ident(case_id), "case")
+        row = locked(session, view.case_id)
+        row.archived, row.touched_on = archived, store.today()
+
+
+def locked(session: Session, case_id: UUID) -> Case:
+    """The case, and no other writer in it until the commit."""
+    row = session.get(Case, case_id, with_for_update=True)
+    if row is None:
+        raise NotFound
+    return row
+
+
+def write_card(row: Case, view: KeyView, card: Mapping[str, Any], today: date) -> None:
+    """Seal a card into its row at the next revision."""
+    row.card, row.rev, row.touched_on = view.seal_card(row.rev + 1, card), row.rev + 1, today
+
+
+def _lines(store: Store, token: str, rows: Sequence[Case], unfinished: Mapping[UUID, int]) -> list[CasePage]:
+    views = store.keyholder.open_list(token, [row.id for row in rows])
+    return [_page(row, views[row.id], staff=False, unfinished=unfinished.get(row.id, 0)) for row in rows]
+
+
+def _unfinished(session: Session, account: UUID) -> dict[UUID, int]:
+    """Drafts by case: `signed` is plain, so no key is needed."""
+    counted = (
+        select(Record.case_id, func.count())
+        .join(Case, Case.id == Record.case_id)
+        .where(Case.counsellor_id == account, Record.signed.is_(False))
+        .group_by(Record.case_id)
+    )
+    return {case_id: number for case_id, number in session.execute(counted)}
+
+
+def _page(row: Case, view: KeyView, staff: bool, unfinished: int = 0) -> CasePage:
+    card = view.open_card(row)
+    partners = {one: _partner(card["partners"][one], staff) for one in PARTNERS}
+    ruling = card.get("ruling") or {} if staff else {}
+    return CasePage(str(row.id), row.code, partners, row.touched_on, row.archived, unfinished, row.rev, ruling)
+
+
+def _partner(data: Mapping[str, Any], staff: bool) -> PartnerCard:
+    """First layer: what may be seen by both. Variant, safe contact and needs are that partner's own."""
+    known = {one.name for one in fields(PartnerCard)}
+    shown = known if staff else known - {"variant", "safe_paper", "needs"}
+    return PartnerCard(**{name: value for name, value in data.items() if name in shown})
+
+
+def _new_code(session: Session) -> str:
+    """A random code that is free; it says nothing about order. Longer ones once the short ones are used up."""
+    for digits in (4, 4, 4, 4, 4, 4, 4, 4, 6, 8):
+        low = 10 ** (digits - 1)
+        code = f"K-{low + secrets.randbelow(9 * low)}"
+        if session.scalar(select(Case.id).where(Case.code == code)) is None:
+            return code
+    raise Conflict

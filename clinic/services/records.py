@@ -1,0 +1,441 @@
+"""Records: start, read, save, finish, keep typing, add to, correct, discard; and what a recipient's sheet gets.
+
+A record is written in one transaction with its parts, its case's day and the ruling, or not at all.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from clinic.domain.answer import Answers, Checked, kept, missing, shown
+from clinic.domain.audience import ABOUTS, RECIPIENTS, About, Purpose, Recipient, Scope, about_of
+from clinic.domain.definition import Definition, Text
+from clinic.domain.errors import Conflict, Denied, Invalid, NotFound, Refused
+from clinic.persistence import texts
+from clinic.persistence.keyholder import Head, KeyView
+from clinic.persistence.models import Autosave, Part, Record
+from clinic.persistence.store import Store
+from clinic.services import records_parts as parts
+from clinic.services.records_parts import Form, Opened, RecordView
+from clinic.services.unit_of_work import current, ident, unit_of_work
+
+ADDENDUM: Final = "addendum"  # the shipped definition of an addendum
+_TAB: Final = re.compile(r"[A-Za-z0-9_-]{0,40}\Z")
+_SHEETS: Final[dict[Recipient, Purpose]] = {"joint": "sheet:joint", "a": "sheet:a", "b": "sheet:b"}
+
+__all__ = ["RecordLine", "RecordView", "start", "read", "save_draft", "finish", "autosave", "for_recipient"]
+
+
+@dataclass(frozen=True)
+class RecordLine:
+    """A record in a list of the staff layer; nothing of its answers."""
+
+    id: str
+    definition_id: str
+    title: Text
+    kind: str
+    about: About
+    held_on: date
+    signed: bool
+    of_record: str = ""
+    supersedes: str = ""
+
+
+# --------------------------------------------------------------------------- begin
+def start(
+    store: Store,
+    token: str,
+    case_id: str,
+    definition_id: str,
+    about: About,
+    held_on: date | None = None,
+    of_record: str = "",
+    answers: Answers | None = None,
+) -> str:
+    """Begin a record; its id. `of_record`: the plan that a review is about. `answers`: what it begins with.
+
+    Raises NotFound (case or definition), Invalid (about, day, answers).
+    """
+    with unit_of_work(store, write=True) as session:
+        view = store.keyholder.open(token, ident(case_id), "staff")
+        definition = current(store, definition_id)
+        if about not in ABOUTS or about not in definition.abouts:
+            raise Invalid({"about": "not_an_option"})
+        if of_record:
+            _in_case(session, view, of_record)
+        head = _new_head(store, view, definition, about, held_on or store.today(), of_record=of_record)
+        _insert(store, session, view, definition, head, parts.answers_only(answers or {}))
+        return str(head.record)
+
+
+def addendum(store: Store, token: str, record_id: str, definition_id: str = ADDENDUM) -> str:
+    """Begin an addition to a signed record, with no audience that its parent has not. Raises Conflict, Refused."""
+    with unit_of_work(store, write=True) as session:
+        parent, view = parts.find(store, session, token, record_id, lock=True)
+        _must_be_signed(parent)
+        definition = current(store, definition_id)
+        about = parent.head.about
+        scopes = tuple(scope for scope in definition.scopes(about) if scope in parent.parts)
+        if about not in definition.abouts or not scopes:
+            raise Refused
+        head = _new_head(store, view, definition, about, store.today(), of_record=str(parent.row.id))
+        _insert(store, session, view, definition, head, parts.answers_only({}), scopes)
+        return str(head.record)
+
+
+def correction(store: Store, token: str, record_id: str, reason: str) -> str:
+    """Begin a record that takes the place of a signed one once it is finished; it begins as a copy."""
+    if not reason.strip():
+        raise Invalid({"reason": "required"})
+    with unit_of_work(store, write=True) as session:
+        parent, view = parts.find(store, session, token, record_id, lock=True)
+        _must_be_signed(parent)
+        old = parent.head
+        head = replace(
+            _new_head(store, view, parent.definition, old.about, date.fromisoformat(old.held_on)),
+            of_record=old.of_record,
+            supersedes=str(old.record),
+            reason=reason.strip(),
+        )
+        answers, _ = parts.opened_parts(view, old, parent.parts.values())
+        scopes = tuple(parent.parts)
+        _insert(store, session, view, parent.definition, head, parts.answers_only(answers), scopes)
+        return str(head.record)
+
+
+# --------------------------------------------------------------------------- read
+def read(store: Store, token: str, record_id: str) -> RecordView:
+    """A record as the staff layer shows it, from the definition text it was sealed under."""
+    with unit_of_work(store) as session:
+        found, view = parts.find(store, session, token, record_id)
+        return found.view(view)
+
+
+def listing(store: Store, token: str, case_id: str) -> list[RecordLine]:
+    """Every record of a case, the oldest meeting first. For the staff layer."""
+    with unit_of_work(store) as session:
+        view = store.keyholder.open(token, ident(case_id), "staff")
+        return [_line(one) for one in parts.all_opened(session, view)]
+
+
+def added(store: Store, token: str, record_id: str) -> list[RecordView]:
+    """The addenda of a record, the oldest first."""
+    with unit_of_work(store) as session:
+        found, view = parts.find(store, session, token, record_id)
+        mine = [one for one in parts.all_opened(session, view) if one.head.of_record == str(found.row.id)]
+        return [one.view(view) for one in mine if one.definition.kind == "addendum"]
+
+
+def opened(store: Store, token: str, case_id: str) -> list[Any]:
+    """Every record of a case as the map reads it (`formulation.Opened`). For the staff layer."""
+    with unit_of_work(store) as session:
+        view = store.keyholder.open(token, ident(case_id), "staff")
+        return parts.for_map(session, view)
+
+
+def latest(store: Store, token: str, case_id: str, definition_id: str, about: About) -> RecordView | None:
+    """The newest signed record of a definition about somebody, found by tag. For the staff layer."""
+    with unit_of_work(store) as session:
+        view = store.keyholder.open(token, ident(case_id), "staff")
+        tag = store.keyholder.record_tag(view, definition_id)
+        rows = session.scalars(select(Record).where(Record.case_id == view.case_id, Record.tag == tag, Record.signed))
+        found = {row.id: parts.opened(session, view, row) for row in rows}
+        newest = _newest({id_: one.head for id_, one in found.items()}, definition_id, about)
+        return found[newest.record].view(view) if newest else None
+
+
+def for_recipient(
+    store: Store,
+    token: str,
+    case_id: str,
+    recipient: Recipient | None,
+    definition_id: str,
+    record_id: str = "",
+    beside: str = "",
+) -> tuple[Definition, dict[str, Any] | None]:
+    """What a sheet may say, opened with its recipient's view only: the definition, and answers or None.
+
+    The signed record `record_id`, or the newest of `definition_id`; None when there is none. `beside` names the sheet
+    that is printed when it borrows from another record: the gate is asked for that one. Raises NotFound (the case),
+    Refused for everything else, always the same.
+    """
+    if recipient not in RECIPIENTS:
+        raise Refused
+    with unit_of_work(store) as session:
+        case, sheet = ident(case_id), beside or definition_id
+        record = _ident_or_refused(record_id) if record_id else None
+        view = store.keyholder.open(token, case, _SHEETS[recipient], sheet, recipient, record)
+        head = view.heads.get(record) if record else _newest(view.heads, definition_id, about_of(recipient))
+        if head is None:
+            return current(store, definition_id), None
+        if not head.signed_at or head.definition != definition_id or head.about != about_of(recipient):
+            raise Refused
+        mine = select(Part).where(Part.record_id == head.record, Part.key_id.in_(view.key_ids))
+        answers, _ = parts.opened_parts(view, head, session.scalars(mine))
+        return texts.read(session, head.sha), answers
+
+
+# --------------------------------------------------------------------------- save
+def save_draft(store: Store, token: str, record_id: str, rev: int, checked: Checked, tab: str = "") -> int:
+    """Save a draft; the new revision. Never refused for what is missing; what did not parse is kept as `raw`.
+
+    Raises Conflict when the record moved on; what was typed is then kept as this tab's typing.
+    """
+    return _save(store, token, record_id, rev, checked, tab, sign=False)
+
+
+def finish(store: Store, token: str, record_id: str, rev: int, checked: Checked, tab: str = "") -> int:
+    """Sign a record: hidden answers go, the parts freeze. Raises Invalid with the fields to mend, and Conflict."""
+    return _save(store, token, record_id, rev, checked, tab, sign=True)
+
+
+def autosave(store: Store, token: str, record_id: str, tab: str, base_rev: int, form: Form) -> None:
+    """Keep what one tab has typed, apart from the record. Raises Conflict once it is signed."""
+    with unit_of_work(store, write=True) as session:
+        found, view = parts.find(store, session, token, record_id, lock=True)
+        if found.row.signed:
+            raise Conflict
+        parts.keep_typing(session, view, found, _tab(tab), max(base_rev, 0), form, store.clock())
+
+
+def kept_typing(store: Store, token: str, record: RecordView) -> dict[str, list[str]]:
+    """Form fields that this account typed last and did not save; empty if there are none."""
+    with unit_of_work(store) as session:
+        found, view = parts.find(store, session, token, record.id)
+        mine = select(Autosave).where(Autosave.record_id == found.row.id, Autosave.account_id == view.account)
+        tabs: dict[str, tuple[str, dict[str, list[str]]]] = {}
+        for row in session.scalars(mine):
+            content = view.open_autosave(row, found.head)
+            _, fields = tabs.setdefault(row.tab, (content["at"], {}))
+            fields |= content["form"]
+        return max(tabs.values(), key=lambda one: one[0])[1] if tabs else {}
+
+
+def discard(store: Store, token: str, record_id: str) -> None:
+    """Delete an own draft with everything typed into it. Raises Conflict (signed), Denied (another's)."""
+    with unit_of_work(store, write=True) as session:
+        found, view = parts.find(store, session, token, record_id, lock=True)
+        if found.row.signed:
+            raise Conflict
+        if found.head.author != str(view.account):
+            raise Denied
+        for table in (Autosave, Part):
+            session.execute(delete(table).where(table.record_id == found.row.id))
+        session.execute(delete(Record).where(Record.id == found.row.id))
+        session.expunge(found.row)
+        parts.touch(store, session, view, found.definition.kind)
+
+
+def move_to_new_version(store: Store, token: str, record_id: str, rev: int) -> int:
+    """Put a draft on the newest text of its definition: answers of equal ids and kinds go along.
+
+    Raises Conflict. A correction stays on the text of what it corrects.
+    """
+    with unit_of_work(store, write=True) as session:
+        found, view = parts.find(store, session, token, record_id, lock=True)
+        new = current(store, found.head.definition)
+        if found.row.signed or found.row.rev != rev or found.head.supersedes:
+            raise Conflict
+        if new.sha == found.definition.sha:
+            return rev
+        answers, raw = parts.opened_parts(view, found.head, found.parts.values())
+        same = _same_blocks(found.definition, new, found.head.about)
+        known = {name: answer for name, answer in answers.items() if name in same}
+        left = {path: text for path, text in raw.items() if parts.block_of(path, same)}
+        head = parts.next_head(store, found.head, sha=new.sha, version=new.version)
+        extra = {scope for scope in found.parts if scope not in new.scopes(head.about)}
+        for scope in extra:
+            session.delete(found.parts[scope])
+        stay = {scope: part for scope, part in found.parts.items() if scope not in extra}
+        moved = Opened(found.row, head, stay, new)
+        checked = Checked(known, left, {})
+        _advance(store, session, view, moved, rev, signed=False)
+        parts.write_parts(session, view, moved, checked, new.scopes(head.about))
+        parts.drop_typing(session, moved, view.account)
+        parts.touch(store, session, view, new.kind)
+        return head.rev
+
+
+def _save(store: Store, token: str, record_id: str, rev: int, checked: Checked, tab: str, sign: bool) -> int:
+    with unit_of_work(store, write=True) as session:
+        found, view = parts.find(store, session, token, record_id, lock=True)
+        _must_fit(found, checked)
+        stale = found.row.signed or found.row.rev != rev
+        if stale:
+            mine = parts.typed(found.definition, found.head.about, checked)
+            parts.keep_typing(session, view, found, _tab(tab), max(rev, 0), mine, store.clock())
+        else:
+            checked = _finished(found, checked) if sign else checked
+            _write(store, session, view, found, rev, checked, sign)
+    if stale:  # Only now: what was typed is committed.
+        raise Conflict
+    return rev + 1
+
+
+def _write(
+    store: Store, session: Session, view: KeyView, found: Opened, rev: int, checked: Checked, sign: bool
+) -> None:
+    signed = {"signed_at": store.clock().isoformat()} if sign else {}
+    one = replace(found, head=parts.next_head(store, found.head, **signed))
+    # The parts first: once the row says signed, the trigger lets none of them change.
+    parts.write_parts(session, view, one, checked)
+    session.flush()
+    _advance(store, session, view, one, rev, signed=sign)
+    parts.drop_typing(session, one, view.account)
+    parts.touch(store, session, view, one.definition.kind)
+
+
+def _advance(store: Store, session: Session, view: KeyView, one: Opened, rev: int, signed: bool) -> None:
+    """Compare and set: the row takes the next revision if it still has the one that was read."""
+    moved = session.execute(
+        update(Record)
+        .where(Record.id == one.row.id, Record.rev == rev, Record.signed.is_(False))
+        .values(rev=one.head.rev, head=view.seal_head(one.head), signed=signed, touched_on=store.today())
+        .execution_options(synchronize_session=False)
+    )
+    if moved.rowcount != 1:  # type: ignore[attr-defined]
+        raise Conflict
+    session.refresh(one.row)
+
+
+def _finished(found: Opened, checked: Checked) -> Checked:
+    """What is signed: the answers of blocks that apply. Raises Invalid for what is missing or did not parse."""
+    about, names = found.head.about, {placed.name for placed in found.definition.placed(found.head.about)}
+    visible = {placed.name for placed in shown(found.definition, about, checked.answers)}
+    faults = dict.fromkeys(checked.raw, "required") | checked.wrong
+    wrong = {path: why for path, why in faults.items() if parts.block_of(path, names) in visible}
+    own = {placed.name for placed in found.definition.placed(about) if placed.scope in found.parts}
+    lacking = {
+        path: why
+        for path, why in missing(found.definition, about, checked.answers).items()
+        if parts.block_of(path, names) in own
+    }
+    if wrong or lacking:
+        raise Invalid(lacking | wrong)
+    return parts.answers_only(kept(found.definition, about, checked.answers))
+
+
+def _must_fit(found: Opened, checked: Checked) -> None:
+    """No answer may vanish: one without a block, or of an audience this record has not, is refused."""
+    own = {placed.name for placed in found.definition.placed(found.head.about) if placed.scope in found.parts}
+    stray = [name for name in checked.answers if name not in own]
+    stray += [path for path in checked.raw if parts.block_of(path, own) is None]
+    if stray:
+        raise Invalid(dict.fromkeys(stray, "not_an_option"))
+
+
+# --------------------------------------------------------------------------- inside
+def _new_head(
+    store: Store, view: KeyView, definition: Definition, about: About, held_on: date, of_record: str = ""
+) -> Head:
+    now = store.clock().isoformat()
+    return Head(
+        record=uuid4(),
+        case=view.case_id,
+        rev=1,
+        about=about,
+        definition=definition.id,
+        version=definition.version,
+        sha=definition.sha,
+        author=str(view.account),
+        held_on=held_on.isoformat(),
+        created=now,
+        changed=now,
+        of_record=of_record,
+    )
+
+
+def _insert(
+    store: Store,
+    session: Session,
+    view: KeyView,
+    definition: Definition,
+    head: Head,
+    checked: Checked,
+    scopes: tuple[Scope, ...] | None = None,
+) -> None:
+    """Store a new record with every part it has, answered or not."""
+    row = Record(
+        id=head.record,
+        case_id=head.case,
+        rev=head.rev,
+        touched_on=store.today(),
+        tag=store.keyholder.record_tag(view, definition.id),
+        head=view.seal_head(head),
+    )
+    wanted = scopes or definition.scopes(head.about)
+    one = Opened(row, head, {}, definition)
+    own = {placed.name for placed in definition.placed(head.about) if placed.scope in wanted}
+    if stray := checked.answers.keys() - own:
+        raise Invalid(dict.fromkeys(stray, "not_an_option"))
+    if session.get(texts.DefinitionText, definition.sha) is None:
+        raise NotFound  # its text was never stored: run `clinic upgrade`
+    session.add(row)
+    session.flush()
+    parts.write_parts(session, view, one, checked, wanted)
+    parts.touch(store, session, view, definition.kind)
+
+
+def _must_be_signed(parent: Opened) -> None:
+    if not parent.row.signed:
+        raise Conflict
+
+
+def _in_case(session: Session, view: KeyView, record_id: str) -> None:
+    """A record of another case is one that is not there."""
+    row = session.get(Record, ident(record_id))
+    if row is None or row.case_id != view.case_id:
+        raise NotFound
+
+
+def _line(one: Opened) -> RecordLine:
+    head = one.head
+    return RecordLine(
+        str(head.record),
+        head.definition,
+        one.definition.title,
+        one.definition.kind,
+        head.about,
+        date.fromisoformat(head.held_on),
+        one.row.signed,
+        head.of_record,
+        head.supersedes,
+    )
+
+
+def _newest(heads: Mapping[UUID, Head], definition_id: str, about: About) -> Head | None:
+    """The newest signed record of a definition about somebody; a corrected one counts no more."""
+    signed = [head for head in heads.values() if head.signed_at]
+    old = {head.supersedes for head in signed}
+    fits = [
+        head
+        for head in signed
+        if head.definition == definition_id and head.about == about and str(head.record) not in old
+    ]
+    return max(fits, key=lambda head: (head.held_on, head.signed_at), default=None)
+
+
+def _same_blocks(old: Definition, new: Definition, about: About) -> set[str]:
+    """Names of blocks that stand in both with the same kind and the same key."""
+    before = {placed.name: (placed.block.kind, placed.scope) for placed in old.placed(about)}
+    after = {placed.name: (placed.block.kind, placed.scope) for placed in new.placed(about)}
+    return {name for name, what in after.items() if before.get(name) == what}
+
+
+def _ident_or_refused(record_id: str) -> UUID:
+    try:
+        return ident(record_id)
+    except NotFound:
+        raise Refused from None
+
+
+def _tab(tab: str) -> str:
+    if not _TAB.match(tab):
+        raise Invalid({"tab": "not_an_option"})
+    return tab
