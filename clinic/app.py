@@ -7,14 +7,17 @@ from flask import Flask, Response, request
 
 from clinic import resources
 from clinic.config import Settings
+from clinic.persistence import keyholder
 from clinic.persistence.store import Store
-from clinic.press import Press
+from clinic.press.press import Press
 
 BODY_BYTES = 4 * 1024 * 1024
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+# A browser's own PDF viewer writes styles of its own into the page it makes.
+PDF_POLICY = "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; frame-ancestors 'none'"
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": POLICY,
@@ -30,6 +33,7 @@ def create_app(settings: Settings, store: Store, press: Press) -> Flask:
     """The application of one clinic. Store and press are made by the caller, the press first: it must hold no key."""
     app = Flask("clinic", template_folder=str(resources.templates()), static_folder="static", instance_path="/")
     configure_flask(app, store)
+    configure_keys(app)
     configure_language(app)
     configure_templates(app)
     configure_views(app)
@@ -57,6 +61,17 @@ def configure_flask(app: Flask, store: Store) -> None:
     from flask_wtf.csrf import CSRFProtect
 
     CSRFProtect(app)
+
+
+def configure_keys(app: Flask) -> None:
+    """One purpose and one case a request; all views close at its end, error pages included."""
+    answer = app.wsgi_app
+
+    def within_one_request(environ: Any, start_response: Any) -> Any:
+        with keyholder.request():
+            return answer(environ, start_response)
+
+    app.wsgi_app = within_one_request  # type: ignore[method-assign]
 
 
 def configure_language(app: Flask) -> None:
@@ -107,6 +122,8 @@ def configure_replies(app: Flask) -> None:
             response.headers.setdefault(name, value)
         if request.endpoint == "static":
             response.headers["Cache-Control"] = "no-cache"
+        if response.mimetype == "application/pdf":
+            response.headers["Content-Security-Policy"] = PDF_POLICY
         return response
 
 
@@ -123,8 +140,13 @@ def serve(settings: Settings, port: int | None = None, greeting: str = "") -> No
         if greeting:
             print(greeting, flush=True)
         # Buffers above the body limit: waitress writes larger ones to a temporary file in clear.
-        limits: dict[str, Any] = {"inbuf_overflow": 2 * BODY_BYTES, "outbuf_overflow": 64 * BODY_BYTES}
+        # Its own limit is above ours, so that a body just too large gets a page and not a line of text.
+        limits: dict[str, Any] = {
+            "inbuf_overflow": 4 * BODY_BYTES,
+            "outbuf_overflow": 64 * BODY_BYTES,
+            "max_request_body_size": 3 * BODY_BYTES,
+        }
         listen = f"{settings.host}:{settings.port if port is None else port}"
-        waitress.serve(app, listen=listen, threads=6, ident=None, max_request_body_size=BODY_BYTES, **limits)
+        waitress.serve(app, listen=listen, threads=6, ident=None, **limits)
     finally:
         press.stop()

@@ -64,7 +64,16 @@ def demo(instance: Path | None, serve: bool, port: int) -> None:
     """Make a demo instance with made-up couples, print their sheets, serve it."""
     from clinic.services import demo
 
-    sys.exit(demo.run(config.demo(instance), serve=serve, port=port))
+    settings = config.demo(instance)
+    password = demo.prepare(settings)
+    click.echo(f"Sheets in {settings.prints}:")
+    for line in demo.prints(settings, password):
+        click.echo(f"  {line}")
+    if serve:
+        from clinic import app
+
+        address = f"http://localhost:{port}"
+        app.serve(settings, port, f"\nSecure Base demo: {address}\n  account   {demo.ACCOUNT}\n  password  {password}\n")
 
 
 @clinic.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})

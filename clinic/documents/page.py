@@ -26,7 +26,9 @@ METRICS: Final = {
     **dict.fromkeys(("hi", "bn", "pa", "ta", "te", "th", "am"), (1.0, 1.6)),
     **dict.fromkeys(("ja", "ko", "zh"), (0.95, 1.55)),
 }
-SPILL: Final = 170  # characters of one answer above which a diagram or a table is followed by a list instead
+# Characters of one answer above which it leaves its box or cell for a list: no box is clipped, no column endless.
+SPILL: Final = {"diagram": 170, "grid": 60, "table": 480}  # a table's is shared by its columns
+ROW: Final = {"low": 0.7, "mid": 1.1, "tall": 2.4}  # height of a table row, in lines of a list
 KEEP: Final = 420  # characters of one answer above which a block may break over pages
 
 
@@ -124,13 +126,14 @@ class View:
         """Whether the block stays on one page: not when somebody wrote a lot, or in a long list."""
         wrote = sum(len(value) for value in part.values.values() if isinstance(value, str))
         block = part.block
-        many = len(block.rows) + len(part.rows) + len(block.options) * (1 if block.cols == 1 or self.two else 0.5)
+        row = ROW[block.size] if block.kind == "table" else 1
+        many = row * (len(block.rows) + len(part.rows)) + len(block.options) / (1 if self.two else block.cols)
         lines = sum(ask.lines + 2 for ask in block.asks)
         return wrote < KEEP and many < 9 and lines < 14
 
     def spills(self, part: Part) -> bool:
         """Whether an answer is too long for its box or cell: then all answers follow as a list."""
-        most = SPILL // 2 if self.large else SPILL
+        most = SPILL[part.kind] // max(len(part.block.columns), 1) // (2 if self.large else 1)
         return any(isinstance(value, str) and len(value) > most for value in part.values.values())
 
     def room(self, items: Sequence[Item]) -> bool:
@@ -210,7 +213,8 @@ def _page_css(view: View, options: Options, fonts: Fonts) -> str:
         )
     head = ""
     if options.header:
-        head = f"@page :first {{ @top-{start} {{ content: {_css_string(options.header)}; {small}; vertical-align: bottom; padding-bottom: 3mm }} }} "
+        line = f"content: {_css_string(options.header)}; {small}; vertical-align: bottom; padding-bottom: 3mm"
+        head = f"@page :first {{ @top-{start} {{ {line} }} }}"
     size, height = METRICS.get(tag.split("-")[0], (1.0, 1.42))
     base = (16.5 if view.large else 10 if view.two else 10.4) * (1 if view.two else size)
     css = [
@@ -239,10 +243,9 @@ def _count(view: View) -> str:
     """`counter()`s between the words of the language; figures alone when there are two languages."""
     if view.two:
         return 'counter(page) " / " counter(pages)'
-    parts = view.first.catalogue.text(words.PAGE).replace("{pages}", "\0pages\0").replace("{page}", "\0page\0").split("\0")
-    return " ".join(
-        f"counter({part})" if part in ("page", "pages") else _css_string(part) for part in parts if part
-    )
+    sentence = view.first.catalogue.text(words.PAGE)
+    parts = sentence.replace("{pages}", "\0pages\0").replace("{page}", "\0page\0").split("\0")
+    return " ".join(f"counter({one})" if one in ("page", "pages") else _css_string(one) for one in parts if one)
 
 
 def _css_string(text: str) -> str:

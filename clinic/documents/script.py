@@ -62,4 +62,3 @@ def day(value: str, locale: str) -> str:
         return format_date(date.fromisoformat(value), "medium", locale=Locale.parse(locale, sep="-"))
     except ValueError:
         return value
-

@@ -115,9 +115,7 @@ def sheet(definition: Definition, answers: Answers | None, recipient: Recipient 
     )
 
 
-def _applying(
-    definition: Definition, about: About, may: list[Placed], answers: Answers | None
-) -> list[Placed]:
+def _applying(definition: Definition, about: About, may: list[Placed], answers: Answers | None) -> list[Placed]:
     """Blocks that apply: by the answers, or on a blank all whose question stands on it too."""
     if answers is not None:
         names = {placed.name for placed in shown(definition, about, answers)}
@@ -132,9 +130,7 @@ def _applying(
     return found
 
 
-def _steps(
-    definition: Definition, applying: list[Placed], answers: Answers | None, room: bool
-) -> Iterator[Step]:
+def _steps(definition: Definition, applying: list[Placed], answers: Answers | None, room: bool) -> Iterator[Step]:
     for section in definition.sections:
         mine = [placed for placed in applying if placed.section is section]
         if mine:
@@ -159,7 +155,12 @@ def _numbered(steps: Iterable[Step]) -> tuple[Step, ...]:
 
 
 def _is_tail(part: Part, place: int, step: Step, last: bool) -> bool:
-    return place > 0 and (part.kind in ("date", "signature") or (last and place == len(step.parts) - 1))
+    """A date or signature anywhere; at the end of the sheet also what closes it, and its very last block."""
+    if not place:
+        return False
+    rest = step.parts[place + 1 :]
+    closes = last and (not rest or (part.kind in TAILS and all(one.kind in TAILS for one in rest)))
+    return closes or part.kind in ("date", "signature")
 
 
 def _part(placed: Placed, definition: Definition, answers: Answers | None, room: bool) -> Part:

@@ -546,7 +546,8 @@ class _Builder:
         recipients: tuple[Recipient, ...] = tuple(said)
         abouts = self.abouts(recipients)
         level = data.get("level", {})
-        if not isinstance(level, dict) or not set(level) <= {"own", "joint"} or any(one not in LEVELS for one in level.values()):
+        known = isinstance(level, dict) and all(one in LEVELS for one in level.values())
+        if not known or not set(level) <= {"own", "joint"}:
             raise self.fail(f"level is {{ own = …, joint = … }} of {', '.join(LEVELS)}")
         private = self.flag(data, "private")
         audience = self.audience(data, None)

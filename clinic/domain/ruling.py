@@ -33,7 +33,7 @@ class Ruling:
 
     `decided` is the counsellor's level, `level` what the software left of it; `until` the review date of a level that
     outweighs a red answer (after it: hold); `closed` the sheets that rules close, by recipient (`*`: all); `sheets`,
-    `fixed`, `always` and `own_yes` are the tables of the day it was made.
+    `fixed`, `always`, `forms` and `own_yes` are the tables of the day it was made.
     """
 
     decided: str = "not_decided"
@@ -49,6 +49,7 @@ class Ruling:
     sheets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     fixed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     always: tuple[str, ...] = ()
+    forms: tuple[str, ...] = ()
     own_yes: tuple[str, ...] = ()
     screen_days: int = 90
     yes_days: int = 30
@@ -62,7 +63,7 @@ class Ruling:
     def from_data(cls, data: Mapping[str, Any]) -> "Ruling":
         """The ruling that `to_data` wrote; unknown fields are dropped, missing ones deny."""
         known = {one.name: data[one.name] for one in fields(cls) if one.name in data}
-        for name in ("always", "own_yes"):
+        for name in ("always", "forms", "own_yes"):
             known[name] = tuple(known.get(name, ()))
         for name in ("closed", "fixed"):
             known[name] = {key: tuple(value) for key, value in known.get(name, {}).items()}
@@ -102,6 +103,7 @@ def rule(
         sheets=tables.sheets,
         fixed=tables.fixed,
         always=tables.always,
+        forms=tables.forms,
         own_yes=tables.own_yes,
         screen_days=tables.limits.screen_days,
         yes_days=tables.limits.yes_days,
@@ -111,6 +113,8 @@ def rule(
 
 def gate(ruling: Ruling, day: date, sheet: str, recipient: Recipient) -> bool:
     """Whether a sheet may be printed for a recipient on a day. Default deny; the cause never leaves this function."""
+    if sheet in ruling.forms:
+        return level_on(ruling, day) != "hold" and EVERY not in ruling.closed.get(recipient, (EVERY,))
     need = ruling.sheets.get(sheet, {}).get("joint" if recipient == "joint" else "own", "")
     if not need:
         return False
@@ -140,6 +144,13 @@ def level_on(ruling: Ruling, day: date) -> str:
 def prepared_on(ruling: Ruling, day: date) -> bool:
     """Whether both screens and the policy are in place on a day."""
     return bool(ruling.policy) and all(_valid(ruling.screens.get(one), day, ruling.screen_days) for one in PARTNERS)
+
+
+def screen_again(facts: Facts, screens: Mapping[str, date | None], tables: Tables) -> tuple[str, ...]:
+    """Rules that fired after the older screen: a reminder to screen both again (D1). It lowers nothing by itself."""
+    done = [day for one in PARTNERS if (day := screens.get(one))]
+    fired = (one for one in judge(facts, tables).fired if one.rule in tables.screen_again and one.day)
+    return tuple(sorted({one.rule for one in fired if done and one.day and one.day > min(done)}))
 
 
 def falls_on(ruling: Ruling) -> date | None:

@@ -51,7 +51,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class Against:
-    """What speaks against a sheet or a reading: `text` is a sentence of the tables, or `reason` a counsellor's words."""
+    """What speaks against a sheet or a reading: a sentence of the tables (`text`) or a counsellor's words (`reason`)."""
 
     kind: str  # not_when | rule_outs | ruled_out | excluded | zeroed
     about: str
@@ -62,7 +62,7 @@ class Against:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A sheet to think about. `lane` is the one reason that won; `score` None: it is not scored (fixed set, first sheet)."""
+    """A sheet to think about. `lane` is the one reason that won; `score` None: not scored (fixed set, first sheet)."""
 
     sheet: str
     recipient: Recipient
@@ -76,7 +76,7 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Removed:
-    """A sheet that a filter took out: `by` level, R1 … R10, history, unheard, points, one_of, alone, never_first, shown."""
+    """A sheet taken out `by` level, R1 … R10, history, unheard, points, one_of, alone, never_first or shown."""
 
     recipient: Recipient
     sheet: str

@@ -108,8 +108,10 @@ class Tables:
     rules: tuple[Rule, ...]
     unranked: tuple[str, ...]
     always: tuple[str, ...]
+    forms: tuple[str, ...]
     one_of: tuple[str, ...]
     own_yes: tuple[str, ...]
+    screen_again: tuple[str, ...]  # rules after which both are screened again
     check_in: str
     explorer: str
     signals: tuple[str, ...]  # in library order
@@ -163,7 +165,7 @@ def as_day(value: object) -> date | None:
 
 
 TOP: Final = (
-    "unranked always one_of own_yes check_in explorer limits seen_by confidence factors history fixed red sheets lanes"
+    "unranked always forms one_of own_yes screen_again check_in explorer limits seen_by confidence factors history fixed red sheets lanes"
     " sources rules"
 ).split()
 RULE: Final = set("when what clears latch effect on title reason clear".split())
@@ -250,12 +252,14 @@ class _Reader:
             sources=tuple(self.data.get("sources", {})),
             holding=holding,
             rules=self.rules(),
+            screen_again=self.words(self.data, "screen_again", list(self.data.get("rules", {}))),
             check_in=check_in,
             explorer=explorer,
             signals=tuple(entry.id for entry in signals),
             links={(one.id, link.to): (link.strength, link.reason) for one in signals for link in one.links},
             sexual=frozenset(one.id for one in signals if one.tags.get("sexual")),
             rule_outs={one.id: one.texts["rule_outs"] for one in signals if "rule_outs" in one.texts},
+            forms=self.words(self.data, "forms"),
             **named,
         )
 

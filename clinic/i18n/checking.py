@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import polib
 
-from clinic.domain.answer import hidden
+from clinic.domain.definition import hidden
 
 BRACES = re.compile(r"\{[^{}]*\}|[{}]")
 PERCENTS = re.compile(r"%\([A-Za-z_]+\)[sd]|%%|%")

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from dataclasses import replace as replaced
 from datetime import UTC, date, datetime, timedelta
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -260,7 +261,7 @@ _REQUEST: ContextVar[_Request | None] = ContextVar("request", default=None)
 
 @contextmanager
 def request() -> Iterator[None]:
-    """One request: views may be opened for one purpose only, and all close at its end. One inside another is the same."""
+    """One request: views are opened for one purpose only, and close at its end. One inside another is the same."""
     if _REQUEST.get() is not None:
         yield
         return
@@ -371,7 +372,7 @@ class Keyholder:
             rows.append(KeyRing(id=wrapped.id, case_id=case_id, tag=tag, kid=wrapped.kid, wrapped=wrapped.sealed))
             made[scope] = (wrapped.id, AESGCM(key))
         # In the order of random ids: the order in the file would tell the scopes.
-        return sorted(rows, key=lambda row: row.id.bytes), _noted(KeyView("staff", case_id, who.account, made))
+        return sorted(rows, key=attrgetter("id")), _noted(KeyView("staff", case_id, who.account, made))
 
     # ------------------------------------------------------------------ index and passwords
     def record_tag(self, view: KeyView, definition_id: str) -> bytes:

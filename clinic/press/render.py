@@ -90,7 +90,7 @@ def images(content: bytes, dpi: int) -> Iterator[bytes]:
     with pypdfium2.PdfDocument(content) as document:
         for page in document:
             picture = io.BytesIO()
-            page.render(scale=dpi / POINTS_PER_INCH).to_pil().save(picture, "PNG")
+            page.render(scale=dpi / POINTS_PER_INCH).to_pil().save(picture, "PNG", compress_level=1)
             page.close()
             yield picture.getvalue()
 

@@ -13,13 +13,14 @@ from uuid import UUID, uuid4
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from clinic.domain import formulation
 from clinic.domain.answer import Answers, Checked, kept, missing, shown
 from clinic.domain.audience import ABOUTS, RECIPIENTS, About, Purpose, Recipient, Scope, about_of
 from clinic.domain.definition import Definition, Text
 from clinic.domain.errors import Conflict, Denied, Invalid, NotFound, Refused
 from clinic.persistence import texts
 from clinic.persistence.keyholder import Head, KeyView
-from clinic.persistence.models import Autosave, Part, Record
+from clinic.persistence.models import Autosave, DefinitionText, Part, Record
 from clinic.persistence.store import Store
 from clinic.services import records_parts as parts
 from clinic.services.records_parts import Form, Opened, RecordView
@@ -132,7 +133,7 @@ def added(store: Store, token: str, record_id: str) -> list[RecordView]:
         return [one.view(view) for one in mine if one.definition.kind == "addendum"]
 
 
-def opened(store: Store, token: str, case_id: str) -> list[Any]:
+def opened(store: Store, token: str, case_id: str) -> list[formulation.Opened]:
     """Every record of a case as the map reads it (`formulation.Opened`). For the staff layer."""
     with unit_of_work(store) as session:
         view = store.keyholder.open(token, ident(case_id), "staff")
@@ -374,7 +375,7 @@ def _insert(
     own = {placed.name for placed in definition.placed(head.about) if placed.scope in wanted}
     if stray := checked.answers.keys() - own:
         raise Invalid(dict.fromkeys(stray, "not_an_option"))
-    if session.get(texts.DefinitionText, definition.sha) is None:
+    if session.get(DefinitionText, definition.sha) is None:
         raise NotFound  # its text was never stored: run `clinic upgrade`
     session.add(row)
     session.flush()

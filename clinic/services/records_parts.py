@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from clinic.domain import formulation
 from clinic.domain.answer import Answers, Checked, by_scope, field_path, leaves, row_ids, spread
 from clinic.domain.audience import About, Scope
 from clinic.domain.definition import Definition
@@ -151,7 +153,7 @@ def write_parts(
         else:
             fresh.append(sealed)
     # In the order of random ids: the order in the file would tell the scopes.
-    session.add_all(sorted(fresh, key=lambda part: part.key_id.bytes))
+    session.add_all(sorted(fresh, key=attrgetter("key_id")))
 
 
 def raw_by_scope(definition: Definition, about: About, raw: Raw) -> dict[Scope, dict[str, Any]]:
@@ -191,12 +193,12 @@ def keep_typing(
     """Store what a tab has typed, one sealed row a scope; fields that are none of the definition's are left out."""
     drop_typing(session, one, view.account, tab)
     lists = {path: list(texts_) for path, texts_ in form.items()}
-    fields = raw_by_scope(one.definition, one.head.about, lists)  # type: ignore[arg-type]
+    fields = raw_by_scope(one.definition, one.head.about, lists)
     rows = [
         view.seal_autosave(scope, one.head, tab, base_rev, {"at": at.isoformat(), "form": fields.get(scope, {})})
         for scope in one.parts
     ]
-    session.add_all(sorted(rows, key=lambda row: row.key_id.bytes))
+    session.add_all(sorted(rows, key=attrgetter("key_id")))
 
 
 def drop_typing(session: Session, one: Opened, account: UUID, tab: str | None = None) -> None:
@@ -217,7 +219,7 @@ def touch(store: Store, session: Session, view: KeyView, kind: str) -> None:
             cases.write_card(case, view, card | {"ruling": ruling}, store.today())
 
 
-def for_map(session: Session, view: KeyView) -> list[Any]:
+def for_map(session: Session, view: KeyView) -> list[formulation.Opened]:
     """The records of a case as the formulation reads them: no addenda, of a corrected record only the newest."""
     found = all_opened(session, view)
     old = {one.head.supersedes for one in found if one.row.signed}

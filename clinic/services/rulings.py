@@ -1,13 +1,19 @@
 """The ruling of a case, made from its records. Nothing else derived is stored."""
 
+import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, Final
 
+from clinic.domain import ruling
 from clinic.domain.definition import Definition
+from clinic.domain.formulation import Opened, facts, preparation
+from clinic.domain.ruling import Override, Ruling
 from clinic.persistence.keyholder import Head
 from clinic.persistence.store import Store
 
-RULED_BY: Final = frozenset({"session", "screening", "check_in", "map", "review", "agreement"})  # kinds
+# Kinds of records that decide it (DECISIONS D1).
+RULED_BY: Final = frozenset({"session", "screening", "check_in", "map", "review", "agreement"})
 
 
 def first(store: Store) -> dict[str, Any]:
@@ -15,17 +21,34 @@ def first(store: Store) -> dict[str, Any]:
     return made(store, (), {})
 
 
-def made(store: Store, opened: Sequence[Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """The ruling that these records give. Signed ones may raise it; drafts among them may only lower it."""
-    if store.rule is not None:
-        return store.rule(opened, before, store.today())
-    from clinic.domain import formulation
+def made(store: Store, records: Sequence[Opened], before: Mapping[str, Any]) -> dict[str, Any]:
+    """The ruling that these records give, as plain JSON. Signed ones may raise it, drafts only lower it.
 
-    return formulation.ruled(opened, before, store.today())
+    Overrides of the ruling before stay; they name their day and end with it.
+    """
+    rule = store.rule or _ruled
+    data: dict[str, Any] = json.loads(json.dumps(rule(records, before, store.today())))
+    return data
 
 
-def opened(definition: Definition, head: Head, signed: bool, answers: Mapping[str, Any]) -> Any:
+def opened(definition: Definition, head: Head, signed: bool, answers: Mapping[str, Any]) -> Opened:
     """A record as the formulation reads it."""
-    from clinic.domain import formulation
+    return Opened(definition, head.about, answers, date.fromisoformat(head.held_on), signed)
 
-    return formulation.Opened(definition, head.about, head.held_on, signed, answers)
+
+def _ruled(records: Sequence[Opened], before: Mapping[str, Any], today: date) -> dict[str, Any]:
+    overrides = Ruling.from_data(before).overrides
+    found = _of(records, today, overrides, with_drafts=False)
+    if not all(one.signed for one in records):
+        found = ruling.lower(found, _of(records, today, overrides, with_drafts=True))
+    return found.to_data()
+
+
+def _of(records: Sequence[Opened], today: date, overrides: tuple[Override, ...], with_drafts: bool) -> Ruling:
+    from clinic.services.definitions import tables
+
+    known = facts(records, tables(), today, with_drafts)
+    ready = preparation(records, tables(), today, with_drafts)
+    screens = {str(one): day for one, day in ready.screens.items()}
+    yeses = {str(one): day for one, day in ready.yeses.items()}
+    return ruling.rule(known, screens, ready.policy, yeses, today, tables(), overrides)

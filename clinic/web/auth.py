@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from flask import Blueprint, Flask, current_app, g, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, current_app, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
@@ -13,11 +13,14 @@ from wtforms.validators import InputRequired
 from clinic.domain.errors import SignIn, TooMany
 from clinic.services import accounts
 from clinic.services.accounts import Actor
+from clinic.web import kept_post
 from clinic.web.clinic import store
 
 bp = Blueprint("auth", __name__)
 COOKIE: Final = "clinic_session"
-OPEN: Final = frozenset({"auth.sign_in", "auth.enter", "static", "pages.language"})  # the only doors without a sign-in
+WHO: Final = "who"  # account of the last sign-in in this browser, in the signed page cookie
+# The only doors without a sign-in.
+OPEN: Final = frozenset({"auth.sign_in", "auth.enter", "static", "pages.language"})
 
 
 class SignInForm(FlaskForm):
@@ -47,11 +50,11 @@ def actor() -> Actor | None:
 
 
 def require(app: Flask) -> None:
-    """Default deny: every endpoint that is not in `OPEN` needs a signed-in person."""
+    """Default deny: every endpoint that is not in `OPEN` needs a signed-in person, and so does an unknown address."""
 
     @app.before_request
     def signed_in() -> None:
-        if request.endpoint is not None and request.endpoint not in OPEN and actor() is None:
+        if request.endpoint not in OPEN and actor() is None:
             raise SignIn
 
 
@@ -60,13 +63,18 @@ def sign_in() -> ResponseReturnValue:
     """The sign-in page."""
     if actor() is not None:
         return redirect(url_for("cases.caseload"))
-    return render_template("web/auth/sign_in.html", form=SignInForm(), faults=[])
+    return _page(SignInForm())
+
+
+def sign_in_again() -> ResponseReturnValue:
+    """Instead of a form that was sent too late: sign in, then send it again. What was typed is sealed in the page."""
+    return _page(SignInForm(formdata=None), kept=kept_post.keep(_secret(), request, session.get(WHO, ""))), 401
 
 
 @bp.post("/sign-in")
 def enter() -> ResponseReturnValue:
     """Check name and passphrase; the answer is the same for an unknown name."""
-    form = SignInForm()
+    form, kept = SignInForm(), request.form.get("kept", "")
     faults = []
     status = 422
     if form.validate_on_submit():
@@ -78,19 +86,48 @@ def enter() -> ResponseReturnValue:
             status = 429
             faults = [("name", _("Too many tries. Wait a minute, then try again."))]
         else:
-            reply = redirect(url_for("cases.caseload"))
-            reply.set_cookie(COOKIE, found, httponly=True, samesite="Strict", secure=request.is_secure)
-            return reply
+            return _entered(found, kept)
     faults += [(field.id, field.errors[0]) for field in form if field.errors]
-    return render_template("web/auth/sign_in.html", form=form, faults=faults), status
+    return _page(form, faults, kept), status
 
 
 @bp.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
     """End the session on the server and clear what the browser kept."""
     accounts.sign_out(store(), token())
+    session.clear()
     reply = redirect(url_for("auth.sign_in"))
     reply.delete_cookie(COOKIE)
     reply.delete_cookie(current_app.config["SESSION_COOKIE_NAME"])
     reply.headers["Clear-Site-Data"] = '"cache", "storage"'
     return reply
+
+
+def _entered(found: str, kept: str) -> ResponseReturnValue:
+    """Signed in: on to the caseload, or to what was typed before."""
+    account = str(accounts.account_id(store(), found))
+    if session.get(WHO) != account:  # for the same person forms in other tabs stay good
+        chosen = session.get("language")
+        session.clear()
+        session.permanent = True
+        session[WHO] = account
+        if chosen:
+            session["language"] = chosen
+        g.pop("csrf_token", None)
+    post = kept_post.again(_secret(), kept, account) if kept else None
+    if post is None:
+        reply = redirect(url_for("cases.caseload"))
+    else:
+        g.actor = accounts.actor(store(), found)
+        reply = current_app.make_response(render_template("web/auth/again.html", post=post))
+    reply.set_cookie(COOKIE, found, httponly=True, samesite="Strict", secure=request.is_secure)
+    return reply
+
+
+def _page(form: SignInForm, faults: list[tuple[str, str]] | None = None, kept: str = "") -> str:
+    return render_template("web/auth/sign_in.html", form=form, faults=faults or [], kept=kept)
+
+
+def _secret() -> bytes:
+    secret: bytes = current_app.config["SECRET_KEY"]
+    return secret

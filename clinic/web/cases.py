@@ -1,15 +1,18 @@
 """Caseload, a new case, and the two layers of a case page."""
 
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, Form, FormField, SelectField
+from wtforms import BooleanField, Form, FormField, HiddenField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
+from wtforms.validators import Length
 
+from clinic.domain.errors import Conflict
 from clinic.i18n.locales import translated
 from clinic.services import cases, records
 from clinic.services.cases import PartnerCard
@@ -18,6 +21,7 @@ from clinic.web.auth import token
 from clinic.web.clinic import settings, store
 
 bp = Blueprint("cases", __name__)
+SIDES: Final = ("a", "b")
 
 # The way through a case, in the order of CLINICAL_RULES D1: agreement, each alone, then joint work.
 PATH: Final = (
@@ -30,6 +34,7 @@ PATH: Final = (
     ("signals_checkin", ("a", "b")),
     ("map", ("couple",)),
 )
+MORE: Final = ("worksheet", "homework", "review", "note")  # kinds that are begun from the list at the end
 
 
 class PartnerForm(Form):
@@ -40,6 +45,13 @@ class PartnerForm(Form):
     large = BooleanField(lazy_gettext("Large print"))
 
 
+class OwnPartnerForm(PartnerForm):
+    """What stands in the staff layer besides."""
+
+    safe_paper = StringField(lazy_gettext("Where paper is safe"), [Length(max=500)])
+    needs = StringField(lazy_gettext("What helps this person"), [Length(max=500)])
+
+
 class CaseForm(FlaskForm):
     """A new case: two partners and their paper."""
 
@@ -47,13 +59,26 @@ class CaseForm(FlaskForm):
     b = FormField(PartnerForm)
     paper = SelectField(lazy_gettext("Paper"))
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
         languages = [SelectChoice(value=one.tag, label=one.name) for one in translated()]
         for partner in (self.a.form, self.b.form):
             partner.language.choices = languages
             partner.beside.choices = [SelectChoice(value="", label=_("none")), *languages]
         self.paper.choices = [SelectChoice(value="a4", label="A4"), SelectChoice(value="letter", label="Letter")]
+
+    def faults(self) -> list[tuple[str, str]]:
+        """What is wrong, by field id."""
+        found = [*(one for side in SIDES for one in self[side].form), self.paper]
+        return [(field.id, field.errors[0]) for field in found if field.errors]
+
+
+class CardForm(CaseForm):
+    """The card of a case that exists."""
+
+    a = FormField(OwnPartnerForm)
+    b = FormField(OwnPartnerForm)
+    rev = HiddenField()
 
 
 @bp.get("/")
@@ -67,24 +92,13 @@ def new() -> ResponseReturnValue:
     """Open a case."""
     form = CaseForm()
     if form.validate_on_submit():
-        partners = {side: _card(form, side) for side in ("a", "b")}
+        partners = {side: _card(form, side, PartnerCard()) for side in SIDES}
         case_id = cases.open_case(store(), token(), partners)
         flash(_("The case is open. Begin with the intake."))
-        return redirect(url_for("cases.work", case_id=case_id))
+        return redirect(url_for("cases.work", case_id=case_id), 303)
     if not form.is_submitted():
         form.paper.data = settings().paper
-    faults = [(field.id, field.errors[0]) for side in (form.a.form, form.b.form) for field in side if field.errors]
-    return render_template("web/cases/new.html", form=form, faults=faults), 422 if faults else 200
-
-
-def _card(form: CaseForm, side: str) -> PartnerCard:
-    data = form[side].form
-    return PartnerCard(
-        language=data.language.data,
-        beside=data.beside.data if data.beside.data != data.language.data else "",
-        paper=form.paper.data,
-        size="large" if data.large.data else "normal",
-    )
+    return render_template("web/cases/new.html", form=form), 422 if form.is_submitted() else 200
 
 
 @bp.get("/cases/<uuid:case_id>")
@@ -93,15 +107,68 @@ def page(case_id: object) -> ResponseReturnValue:
     return render_template("web/cases/case.html", case=cases.case_page(store(), token(), str(case_id)))
 
 
+@bp.route("/cases/<uuid:case_id>/card", methods=["GET", "POST"])
+def card(case_id: object) -> ResponseReturnValue:
+    """Staff layer: languages, paper and what helps each of the two."""
+    case = cases.case_page(store(), token(), str(case_id), layer="staff")
+    form = CardForm(data=_usual(case)) if request.method == "GET" else CardForm()
+    status = 422 if form.is_submitted() else 200
+    if form.validate_on_submit():
+        partners = {side: _card(form, side, case.partners[side]) for side in SIDES}
+        try:
+            cases.update_card(store(), token(), case.id, _number(form.rev.data), partners)
+        except Conflict:
+            form.rev.data = str(case.rev)
+            flash(_("Somebody changed this card since you opened it. Look at it again, then save."))
+            status = 409
+        else:
+            flash(_("Saved."))
+            return redirect(url_for("cases.work", case_id=case.id), 303)
+    return render_template("web/cases/card.html", case=case, form=form), status
+
+
 @bp.get("/cases/<uuid:case_id>/work")
 def work(case_id: object) -> ResponseReturnValue:
     """Staff layer: every record of the case and the way through it."""
-    case = cases.case_page(store(), token(), str(case_id))
-    listed = records.listing(store(), token(), str(case_id))
+    case = cases.case_page(store(), token(), str(case_id), layer="staff")
+    listed = records.listing(store(), token(), case.id)
+    known = definitions()
     steps = [
-        (definitions()[id_], [(about, [one for one in listed if (one.definition_id, one.about) == (id_, about)]) for about in abouts])
+        (known[id_], [(about, [one for one in listed if (one.definition_id, one.about) == (id_, about)]) for about in abouts])
         for id_, abouts in PATH
-        if id_ in definitions()
+        if id_ in known
     ]
     others = [one for one in listed if one.definition_id not in dict(PATH)]
-    return render_template("web/cases/work.html", case=case, steps=steps, others=others)
+    more = [one for one in known.values() if one.kind in MORE and one.id not in dict(PATH)]
+    return render_template("web/cases/work.html", case=case, steps=steps, others=others, more=more)
+
+
+def _card(form: CaseForm, side: str, before: PartnerCard) -> PartnerCard:
+    data = form[side].form
+    own = {name: data[name].data or "" for name in ("safe_paper", "needs") if name in data}
+    return replace(
+        before,
+        language=data.language.data,
+        beside=data.beside.data if data.beside.data != data.language.data else "",
+        paper=form.paper.data,
+        size="large" if data.large.data else "normal",
+        **own,
+    )
+
+
+def _usual(case: cases.CasePage) -> dict[str, Any]:
+    sides = {
+        side: {
+            "language": one.language,
+            "beside": one.beside,
+            "large": one.size == "large",
+            "safe_paper": one.safe_paper,
+            "needs": one.needs,
+        }
+        for side, one in case.partners.items()
+    }
+    return {**sides, "paper": case.partners["a"].paper, "rev": str(case.rev)}
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else -1

@@ -4,7 +4,7 @@ from flask import current_app
 
 from clinic.config import Settings
 from clinic.persistence.store import Store
-from clinic.press import Press
+from clinic.press.press import Press
 
 
 def settings() -> Settings:

@@ -1,5 +1,6 @@
 """What templates may call: translations of a definition's sentences, leaves and paths of its blocks."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
@@ -7,7 +8,7 @@ from flask import Flask
 
 from clinic.documents import words
 from clinic.domain.answer import WRONG, Leaf, field_path, leaves, row_ids, spread
-from clinic.domain.definition import Block, Placed, Text
+from clinic.domain.definition import Block, Condition, Placed, Text
 from clinic.domain.errors import MESSAGES
 from clinic.i18n.locales import NAMES, translated
 from clinic.web import language
@@ -50,9 +51,18 @@ def fill(sentence: str, params: dict[str, object]) -> str:
 
 
 def condition(placed: Placed) -> str:
-    """`show_if` for the script: field name, how, value. Without the script the block is simply there."""
-    rule = placed.block.show_if
-    return f"{placed.prefix}{rule.block} {rule.op} {rule.value}" if rule else ""
+    """`show_if` of a block for the script: field name, how, value. Without the script the block is simply there."""
+    return condition_of(placed.block.show_if, placed, ())
+
+
+def condition_of(rule: Condition | None, placed: Placed, others: Iterable[Placed]) -> str:
+    """The same for any condition: the answer stands beside the block, or once for the couple."""
+    if rule is None:
+        return ""
+    beside = placed.prefix + rule.block
+    here = {block.id for block in placed.section.blocks}
+    known = {one.name for one in others}
+    return f"{beside if rule.block in here or beside in known else rule.block} {rule.op} {rule.value}"
 
 
 def leaves_of(block: Block, row: str) -> tuple[Leaf, ...]:

@@ -10,6 +10,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from clinic.domain.errors import ClinicError, SignIn
+from clinic.web.auth import sign_in_again
 
 log = logging.getLogger("clinic.web")
 IDS = {403: "denied", 404: "not_found", 405: "not_found", 413: "too_large", 429: "too_many"}
@@ -30,8 +31,8 @@ def page(message_id: str, status: int, **params: object) -> ResponseReturnValue:
 
 def ours(error: ClinicError) -> ResponseReturnValue:
     """A ClinicError says itself what it is."""
-    if isinstance(error, SignIn) and request.method in ("GET", "HEAD"):
-        return redirect(url_for("auth.sign_in"))
+    if isinstance(error, SignIn):
+        return redirect(url_for("auth.sign_in")) if request.method in ("GET", "HEAD") else sign_in_again()
     return page(error.message_id, error.http, **error.params)
 
 

@@ -1,8 +1,10 @@
 """Any record, by its definition: start, fill, keep typing, save, finish, read, add to."""
 
+import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -11,28 +13,34 @@ from werkzeug.datastructures import MultiDict
 
 from clinic.domain.answer import Checked, read_form, shown
 from clinic.domain.audience import ABOUTS
-from clinic.domain.definition import Placed
+from clinic.domain.definition import SILENT, Placed
 from clinic.domain.errors import Conflict, Invalid, NotFound
 from clinic.services import cases, records
 from clinic.services.records import RecordView
 from clinic.web.auth import token
 from clinic.web.clinic import store
-from clinic.web.filters import t, wrong
+from clinic.web.filters import condition_of, t, wrong
 from clinic.web.forms.record_form import RecordForm, record_form
 
 bp = Blueprint("records", __name__)
+SERVICE_FIELDS: Final = frozenset({"csrf_token", "rev", "tab", "do"})
+TAB: Final = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
+ROW: Final = re.compile(r"row:(s\d{1,3})\Z")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One section of the form as the page shows it."""
+    """One section of the form as the page shows it. `id` says nothing: it may end up in a browser's history."""
 
     id: str
     title: str
     hint: str
     audience: str
+    partner: str
+    show: str
     placed: tuple[Placed, ...]
     wrong: bool
+    folded: bool
 
 
 @bp.post("/cases/<uuid:case_id>/records")
@@ -63,28 +71,27 @@ def edit(record_id: object) -> ResponseReturnValue:
 def save(record_id: object) -> ResponseReturnValue:
     """Save the draft, add a row, or finish. What does not parse is kept and shown again."""
     record = records.read(store(), token(), str(record_id))
-    posted = request.form
+    posted, do = request.form, request.form.get("do", "draft")
     checked = read_form(record.definition, record.about, posted.to_dict(flat=False))
     form = record_form(record.definition, record.about, {}, {}, posted)
     form.validate()
-    do = posted.get("do", "draft")
     try:
         if do == "finish":
             records.finish(store(), token(), record.id, _rev(), checked, _tab())
-            flash(_("Finished. It can be added to, and it can be printed."))
-            return redirect(url_for("records.edit", record_id=record.id), 303)
+            flash(_("Finished. From now on it is only added to."))
+            return redirect(url_for("cases.work", case_id=record.case_id), 303)
         records.save_draft(store(), token(), record.id, _rev(), checked, _tab())
     except Invalid as error:
-        form.explain(error.fields)
+        form.explain({path: why for path, why in error.fields.items() if path not in checked.wrong})
         return _page(record, form), 422
     except Conflict:
-        return _merge(record, checked)
-    if checked.wrong and do == "draft":
+        return _merge(record.id, checked)
+    row = ROW.match(do)
+    if checked.wrong and not row:
         return _page(records.read(store(), token(), record.id), form), 422
-    if do == "row":
-        return redirect(url_for("records.edit", record_id=record.id), 303)
-    flash(_("Draft saved."))
-    return redirect(url_for("records.edit", record_id=record.id), 303)
+    if not row:
+        flash(_("Draft saved."))
+    return redirect(url_for("records.edit", record_id=record.id, _anchor=row[1] if row else None), 303)
 
 
 @bp.post("/records/<uuid:record_id>/merge")
@@ -92,16 +99,17 @@ def merge(record_id: object) -> ResponseReturnValue:
     """Settle two versions: for each block that differs, theirs or mine, on top of the newest."""
     now = records.read(store(), token(), str(record_id))
     mine = read_form(now.definition, now.about, request.form.to_dict(flat=False))
-    answers = dict(now.answers)
+    answers, raw = dict(now.answers), dict(now.raw)
     for one in now.definition.placed(now.about):
         if request.form.get(f"keep:{one.name}") == "mine":
             answers.pop(one.name, None)
             if one.name in mine.answers:
                 answers[one.name] = mine.answers[one.name]
+            raw |= {path: text for path, text in mine.raw.items() if _of(path, one)}
     try:
-        records.save_draft(store(), token(), now.id, _rev(), Checked(answers, mine.raw, {}), _tab())
+        records.save_draft(store(), token(), now.id, _rev(), Checked(answers, raw, {}), _tab())
     except Conflict:
-        return _merge(now, mine)
+        return _merge(now.id, mine)
     flash(_("Both versions are settled and saved."))
     return redirect(url_for("records.edit", record_id=now.id), 303)
 
@@ -109,8 +117,7 @@ def merge(record_id: object) -> ResponseReturnValue:
 @bp.post("/records/<uuid:record_id>/typing")
 def autosave(record_id: object) -> ResponseReturnValue:
     """Keep what is typed, apart from the record, until it is saved."""
-    typed = {name: values for name, values in request.form.to_dict(flat=False).items() if name not in SERVICE_FIELDS}
-    records.autosave(store(), token(), str(record_id), _tab(), _rev(), typed)
+    records.autosave(store(), token(), str(record_id), _tab(), _rev(), _typed())
     return "", 204
 
 
@@ -123,14 +130,13 @@ def add(record_id: object) -> ResponseReturnValue:
 
 @bp.post("/records/<uuid:record_id>/discard")
 def discard(record_id: object) -> ResponseReturnValue:
-    """Throw away an own draft."""
+    """Throw away an own draft; the first click asks."""
     record = records.read(store(), token(), str(record_id))
+    if request.form.get("sure") != "yes":
+        return render_template("web/records/discard.html", record=record, code=_code(record))
     records.discard(store(), token(), record.id)
     flash(_("The draft is gone."))
     return redirect(url_for("cases.work", case_id=record.case_id), 303)
-
-
-SERVICE_FIELDS = frozenset({"csrf_token", "rev", "tab", "do"})
 
 
 def _rev() -> int:
@@ -139,52 +145,81 @@ def _rev() -> int:
 
 
 def _tab() -> str:
-    return request.form.get("tab", "")[:32]
+    """The name of the browser tab; what is no name counts as none."""
+    found = request.form.get("tab", "")
+    return found if TAB.match(found) else ""
+
+
+def _code(record: RecordView) -> str:
+    return cases.name(store(), token(), record.case_id).code
 
 
 def _page(record: RecordView, form: RecordForm, recovered: bool = False) -> str:
-    placed = record.definition.placed(record.about)
+    placed = _own(record)
     faults = [(path, f"{_label(placed, path)}: {wrong(field.errors[0])}") for path, field in _wrong(form)]
-    code = cases.case_page(store(), token(), record.case_id).code
     return render_template(
         "web/records/edit.html",
         record=record,
         form=form,
-        steps=_steps(placed, {path for path, _ in faults}),
+        steps=_steps(placed, {path for path, _ in faults}, form),
         faults=faults,
-        tab=secrets.token_hex(8),
+        tab=_tab() or secrets.token_hex(8),
         recovered=recovered,
-        code=code,
+        code=_code(record),
     )
+
+
+def _own(record: RecordView) -> tuple[Placed, ...]:
+    """The blocks this record has a part for: an addendum has only the audiences of its parent."""
+    placed = record.definition.placed(record.about)
+    return tuple(one for one in placed if one.scope in record.scopes or one.block.kind in SILENT)
 
 
 def _wrong(form: RecordForm) -> list[tuple[str, Any]]:
     return [(name, form[name]) for name in form._fields if form[name].errors]
 
 
-def _label(placed: tuple[Placed, ...], path: str) -> str:
+def _of(path: str, placed: Placed) -> bool:
+    return path == placed.name or path.startswith(placed.name + ".")
+
+
+def _label(placed: Iterable[Placed], path: str) -> str:
     """The question a field path belongs to, in the reader's words."""
     for one in placed:
-        if path == one.name or path.startswith(one.name + "."):
-            return t(one.block.label or one.block.stem or one.section.title)
+        if _of(path, one):
+            found = t(one.block.label or one.block.stem or one.section.title)
+            return f"{found} ({one.about.upper()})" if one.prefix else found
     return path
 
 
-def _steps(placed: tuple[Placed, ...], wrong_paths: set[str]) -> list[Step]:
-    found: dict[str, list[Placed]] = {}
+def _steps(placed: tuple[Placed, ...], wrong_paths: set[str], form: RecordForm | None = None) -> list[Step]:
+    found: dict[tuple[str, str], list[Placed]] = {}
     for one in placed:
-        found.setdefault(one.prefix.rstrip(".") + "-" + one.section.id, []).append(one)
+        found.setdefault((one.section.id, one.prefix), []).append(one)
     steps = []
-    for id_, members in found.items():
+    for number, members in enumerate(found.values(), 1):
         first = members[0]
-        title = t(first.section.title)
-        if first.prefix:
-            title = f"{title} · {_('Partner A') if first.about == 'a' else _('Partner B')}"
-        names = tuple(one.name for one in members)
-        faulty = any(path == name or path.startswith(name + ".") for path in wrong_paths for name in names)
-        audience = "staff" if any(one.scope.startswith(("staff", "process")) for one in members) else first.scope
-        steps.append(Step(id_.lstrip("-"), title, t(first.section.hint), audience, tuple(members), faulty))
+        answered = form is not None and any(form.answered(one) for one in members)
+        steps.append(
+            Step(
+                f"s{number}",
+                t(first.section.title),
+                t(first.section.hint),
+                _audience(members),
+                first.about if first.prefix else "",
+                condition_of(first.section.show_if, first, placed),
+                tuple(members),
+                any(_of(path, one) for path in wrong_paths for one in members),
+                bool(first.prefix) and not answered and not any(one.block.kind == "table" for one in members),
+            )
+        )
     return steps
+
+
+def _audience(members: Iterable[Placed]) -> str:
+    """Whose answers a section holds; one staff answer makes it staff."""
+    scopes = [one.scope for one in members]
+    return "staff" if any(scope.startswith(("staff", "process")) for scope in scopes) else scopes[0]
 
 
 def _reading(record: RecordView) -> str:
@@ -193,29 +228,31 @@ def _reading(record: RecordView) -> str:
         "web/records/read.html",
         record=record,
         steps=_steps(blocks, set()),
-        code=cases.case_page(store(), token(), record.case_id).code,
+        code=_code(record),
         added=records.added(store(), token(), record.id),
     )
 
 
-def _merge(record: RecordView, mine: Checked) -> ResponseReturnValue:
-    """Somebody saved first: both versions block by block, nothing lost."""
-    records.autosave(store(), token(), record.id, _tab(), _rev(), _typed())
-    now = records.read(store(), token(), record.id)
+def _merge(record_id: str, mine: Checked) -> ResponseReturnValue:
+    """Somebody saved first: both versions block by block, nothing lost. The service keeps mine as typing too."""
+    now = records.read(store(), token(), record_id)
     differing = [
-        one for one in now.definition.placed(now.about) if now.answers.get(one.name) != mine.answers.get(one.name)
+        one
+        for one in _own(now)
+        if now.answers.get(one.name) != mine.answers.get(one.name) or any(_of(path, one) for path in mine.raw)
     ]
     page = render_template(
         "web/records/merge.html",
         record=now,
-        code=cases.case_page(store(), token(), now.case_id).code,
+        code=_code(now),
         differing=differing,
         mine=mine,
         typed=[(name, value) for name, values in _typed().items() for value in values],
-        rev=now.rev,
+        tab=_tab(),
     )
     return page, 409
 
 
 def _typed() -> dict[str, list[str]]:
-    return {name: values for name, values in request.form.to_dict(flat=False).items() if name not in SERVICE_FIELDS}
+    fields = request.form.to_dict(flat=False).items()
+    return {name: values for name, values in fields if name not in SERVICE_FIELDS and not name.startswith("keep:")}

@@ -1,8 +1,13 @@
-"""The shelf of worksheets (blanks), and printing for a case: choose, look, print."""
+"""The shelf of worksheets (blanks), and printing for a case: choose, look, print.
 
+A request that prints opens the recipient's view and nothing else: the page around it is made of the case's plain code
+and of what was posted.
+"""
+
+from base64 import b64encode
 from collections.abc import Iterable
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, render_template, request, send_file
 from flask.typing import ResponseReturnValue
@@ -24,11 +29,18 @@ from clinic.web.clinic import press, settings, store
 from clinic.web.filters import fill, problem
 
 bp = Blueprint("sheets", __name__)
-SHELF = ("worksheet", "homework", "review", "handout")
+# How the lists are grouped: by what people look for.
+GROUPS: Final = (
+    ("worksheet", ("worksheet", "handout")),
+    ("homework", ("homework", "review")),
+    ("form", ("intake", "agreement", "check_in", "session", "note", "addendum")),
+)
+NEVER_CHOSEN: Final = frozenset({"addendum"})  # it is printed from its record
+PRINTS: Final = frozenset({"print", "download"})
 
 
 class PaperForm(FlaskForm):
-    """Language, paper, size and ink of one sheet. GET and POST alike; the POST is CSRF-protected."""
+    """Language, paper, size and ink of one sheet."""
 
     locale = SelectField(lazy_gettext("Language"))
     beside = SelectField(lazy_gettext("Second language beside it"))
@@ -47,7 +59,10 @@ class PaperForm(FlaskForm):
             SelectChoice(value="normal", label=_("Normal")),
             SelectChoice(value="large", label=_("Large print")),
         ]
-        self.ink.choices = [SelectChoice(value="full", label=_("Full")), SelectChoice(value="saver", label=_("Ink saver"))]
+        self.ink.choices = [
+            SelectChoice(value="full", label=_("Full")),
+            SelectChoice(value="saver", label=_("Ink saver")),
+        ]
 
     def job(self, sheet: str, recipient: Any = None, record: str = "") -> PrintJob:
         """What was chosen, as a print job."""
@@ -67,9 +82,9 @@ class PaperForm(FlaskForm):
 @bp.get("/sheets")
 def shelf() -> ResponseReturnValue:
     """Every sheet that has a blank version, forms included."""
-    sheets = _ordered(one for one in definitions().values() if one.blank)
-    states = {one.id: languages(one, settings().print_when) for one in sheets}
-    return render_template("web/sheets/shelf.html", sheets=sheets, states=states)
+    groups = _grouped(one for one in definitions().values() if one.blank)
+    states = {one.id: languages(one, settings().print_when) for _, sheets in groups for one in sheets}
+    return render_template("web/sheets/shelf.html", groups=groups, states=states)
 
 
 @bp.post("/sheets")
@@ -78,10 +93,12 @@ def blank() -> ResponseReturnValue:
     sheet = definition(request.form.get("sheet", ""))
     if not sheet.blank:
         raise NotFound
-    form = _form()
+    form = _form({})
     page = {"sheet": sheet, "form": form, "states": languages(sheet, settings().print_when), "refusal": ""}
-    if _do() == "open" or not form.validate():
+    if _do() not in PRINTS:
         return render_template("web/sheets/blank.html", **page)
+    if not form.validate():
+        return render_template("web/sheets/blank.html", **page), 422
     try:
         return _file(print_sheet.blank(press(), form.job(sheet.id), settings().print_when))
     except ClinicError as error:
@@ -91,30 +108,34 @@ def blank() -> ResponseReturnValue:
 @bp.get("/cases/<uuid:case_id>/print")
 def choose(case_id: object) -> ResponseReturnValue:
     """Which sheet for whom. The list is the same for every case, whatever may print now."""
-    case = cases.case_page(store(), token(), str(case_id))
-    sheets = _ordered(one for one in definitions().values() if one.recipients)
-    return render_template("web/sheets/choose.html", case=case, sheets=sheets)
+    case = cases.name(store(), token(), str(case_id))
+    groups = _grouped(one for one in definitions().values() if one.recipients and one.id not in NEVER_CHOSEN)
+    return render_template("web/sheets/choose.html", case=case, groups=groups)
 
 
 @bp.post("/cases/<uuid:case_id>/print")
 def paper(case_id: object) -> ResponseReturnValue:
     """One sheet for one recipient: its paper, a look, what leaves the room, print."""
-    case = cases.case_page(store(), token(), str(case_id))
+    case = cases.name(store(), token(), str(case_id))
     sheet, recipient = definition(request.form.get("sheet", "")), request.form.get("to", "")
     if recipient not in sheet.recipients:
         raise NotFound
     record = request.form.get("record", "")
-    form = _form(case.paper_of(recipient))
+    form = _form(_usual(case.id, recipient) if _do() == "open" else {})
     page = {"case": case, "sheet": sheet, "recipient": recipient, "form": form, "record": record}
     page |= {"states": languages(sheet, settings().print_when), "refusal": "", "pictures": []}
-    if _do() == "open" or not form.validate():
+    if _do() == "open":
         return render_template("web/sheets/paper.html", **page)
+    if not form.validate():
+        return render_template("web/sheets/paper.html", **page), 422
     job = form.job(sheet.id, recipient, record)
     try:
-        if _do() == "look":
-            drawn = print_sheet.pictures(store(), press(), token(), case.id, job, settings().print_when)
-            return render_template("web/sheets/paper.html", **page | {"pictures": [_data_url(one) for one in drawn]})
-        return _file(print_sheet.filled(store(), press(), token(), case.id, job, settings().print_when))
+        if _do() in PRINTS:
+            return _file(print_sheet.filled(store(), press(), token(), case.id, job, settings().print_when))
+        drawn = print_sheet.pictures(store(), press(), token(), case.id, job, settings().print_when)
+        return render_template("web/sheets/paper.html", **page | {"pictures": [_data_url(one) for one in drawn]})
+    except NotFound:
+        raise
     except ClinicError as error:
         return render_template("web/sheets/paper.html", **page | {"refusal": _sentence(error)}), error.http
 
@@ -123,26 +144,31 @@ def _do() -> str:
     return request.form.get("do", "open")
 
 
+def _usual(case_id: str, recipient: Any) -> dict[str, str]:
+    """The usual paper of this recipient, from the card that the first layer shows."""
+    return cases.case_page(store(), token(), case_id).paper_of(recipient)
+
+
 def _sentence(error: ClinicError) -> str:
     return fill(problem(error.message_id), error.params)
 
 
-def _ordered(sheets: Iterable[Definition]) -> list[Definition]:
-    """Worksheets and plans first, then forms; each by title in file order."""
-    return sorted(sheets, key=lambda one: (SHELF.index(one.kind) if one.kind in SHELF else len(SHELF)))
+def _grouped(sheets: Iterable[Definition]) -> list[tuple[str, list[Definition]]]:
+    """Worksheets, homework, forms; each in file order."""
+    known = list(sheets)
+    groups = [(name, [one for one in known if one.kind in kinds]) for name, kinds in GROUPS]
+    return [(name, members) for name, members in groups if members]
 
 
-def _form(defaults: dict[str, Any] | None = None) -> PaperForm:
+def _form(usual: dict[str, Any]) -> PaperForm:
     """The paper form: what was posted, or at first the usual of this recipient."""
-    usual = {"locale": "en", "beside": "", "paper": settings().paper, "size": "normal", "ink": "full"}
-    if _do() == "open":
-        return PaperForm(formdata=None, data=usual | (defaults or {}))
-    return PaperForm()
+    if _do() != "open":
+        return PaperForm()
+    plain = {"locale": "en", "beside": "", "paper": settings().paper, "size": "normal", "ink": "full"}
+    return PaperForm(formdata=None, data=plain | usual)
 
 
 def _data_url(png: bytes) -> str:
-    from base64 import b64encode
-
     return "data:image/png;base64," + b64encode(png).decode()
 
 
@@ -151,6 +177,6 @@ def _file(printed: Printed) -> ResponseReturnValue:
     return send_file(
         BytesIO(printed.pdf),
         mimetype="application/pdf",
-        as_attachment=request.form.get("do") == "download",
+        as_attachment=_do() == "download",
         download_name=printed.name,
     )

@@ -1,6 +1,7 @@
 """Time and memory of the press: `python -m tests.benchmarks.press_bench` prints JSON. Times are medians in ms."""
 
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -48,6 +49,7 @@ def measure(pages: dict[str, Page]) -> dict[str, float]:
         results["first page after start"] = _ms(started)
         for locale, one in pages.items():
             results[f"fresh child {locale}"] = _median(lambda one=one: _fresh(press, one))
+            results[f"fresh child CPU {locale}"] = _processor(press, one)
             results[f"reused child {locale}"] = _median(lambda one=one: press.blank(one))
             results[f"fresh child pictures {locale}"] = _median(lambda one=one: _pictures(press, one))
         with press.child() as child:
@@ -64,6 +66,18 @@ def measure(pages: dict[str, Page]) -> dict[str, float]:
 def _fresh(press: Press, one: Page) -> None:
     with press.child() as child:
         press.pdf(one, child)
+
+
+def _processor(press: Press, one: Page) -> float:
+    """Processor time of a fresh child, which other programs on the machine do not lengthen."""
+    ticks = 0
+    for _ in range(ROUNDS):
+        with press.child() as child:
+            press.pdf(one, child)
+            assert child._process is not None
+            fields = Path(f"/proc/{child._process.pid}/stat").read_text("utf-8").rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return round(ticks / ROUNDS / os.sysconf("SC_CLK_TCK") * 1000, 1)
 
 
 def _pictures(press: Press, one: Page) -> None:

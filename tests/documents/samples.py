@@ -33,7 +33,7 @@ def _values(placed: Placed, half: bool, text: str) -> dict[str, Any]:
         words = "warm" if block.kind == "grid" else SHORT if short and text is TEXT else text
         made[leaf.path] = {
             "text": words,
-            "int": leaf.max if place % 3 else max(leaf.min, 1),
+            "int": min(leaf.max, 3) if place % 3 else max(leaf.min, 1),
             "one": leaf.options[0].id if leaf.options else None,
             "many": [option.id for option in leaf.options[-2:]],
             "date": "2026-03-31",
@@ -41,5 +41,5 @@ def _values(placed: Placed, half: bool, text: str) -> dict[str, Any]:
             "tick": True,
         }[leaf.type]
     if block.kind == "grid":
-        made = {path: 3 if isinstance(v, int) and v is not True else v for path, v in made.items() if path.split(".")[1] in DAYS[::2]}
+        made = {path: value for path, value in made.items() if path.split(".")[1] in DAYS[::2]}
     return made

@@ -107,9 +107,7 @@ def test_an_error_in_the_block_ends_the_child_too(press: Press, make_page: MakeP
     assert children[0]._process is None
 
 
-def test_a_lost_child_is_replaced_once(
-    press: Press, make_page: MakePage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_child_is_replaced_once(press: Press, make_page: MakePage, monkeypatch: pytest.MonkeyPatch) -> None:
     page = make_page("<p>again</p>")
     with press.child() as child:
         press.pdf(page, child)
@@ -158,9 +156,7 @@ def test_the_zygote_has_nothing_of_ours(make_page: MakePage, monkeypatch: pytest
                 assert machine._makers._program is not None
                 for pid in (machine._makers._program.process.pid, pid_of(child)):
                     assert b"CANARY" not in Path(f"/proc/{pid}/environ").read_bytes()
-                    held = [
-                        os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")
-                    ]
+                    held = [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
                     assert set(held[:3]) == {"/dev/null"}
                     assert all(name.startswith("socket:") for name in held[3:])
                     assert len(held) - 3 <= 2  # its channel, and a zygote's end of the spare's
@@ -199,9 +195,7 @@ def test_the_engine_is_not_in_this_process() -> None:
         "press = Press(); press.start(); assert press.blank(page)\n"
         "print(sorted({'weasyprint', 'pypdfium2', 'fontTools', 'PIL'} & set(sys.modules)))"
     )
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
     assert run.stderr == ""
 

@@ -34,6 +34,16 @@ class RecordForm(BaseForm):
             if path in self:
                 self[path].errors = [*self[path].errors, message]
 
+    def answered(self, placed: Placed) -> bool:
+        """Whether a block has anything in it."""
+        start = placed.name + "."
+        return any(self[path].data for path in self._fields if path == placed.name or path.startswith(start))
+
+    def filled(self, name: str, row: str) -> bool:
+        """Whether a row of a table has anything in it."""
+        start = f"{name}.{row}."
+        return any(self[path].data or self[path].errors for path in self._fields if path.startswith(start))
+
 
 def _readable(leaf: Leaf) -> Any:
     """A validator: the text must mean something for this leaf. Its message is an id of `answer.WRONG`."""

@@ -1,0 +1,125 @@
+"""The demo: three made-up couples in an instance of their own, their first sheets on paper, and the pages.
+
+It touches only an empty folder or a demo instance; that an instance is a demo is sealed when it is made.
+"""
+
+import secrets
+import tomllib
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from clinic.config import Settings
+from clinic.domain.answer import Checked, gather, leaves
+from clinic.domain.definition import Definition
+from clinic.domain.errors import Usage
+from clinic.persistence.store import Store, create
+from clinic.press.press import Press
+from clinic.services import accounts, cases, print_sheet, records
+from clinic.services.cases import PartnerCard
+from clinic.services.definitions import definitions
+from clinic.services.print_sheet import PrintJob, Printed
+from clinic.services.warm import warm_pages
+
+ACCOUNT: Final = "demo"
+COUPLES: Final = Path(__file__).with_name("demo_couples.toml")
+CONTENTS: Final = "contents.txt"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One of the demo's prints: a case's, or a blank."""
+
+    job: PrintJob
+    case: str = ""
+    says: str = ""
+
+
+PRINTS: Final = (
+    Wanted(PrintJob("our_cycle", "joint"), "K-1001", "Our cycle, for both, English, from the map"),
+    Wanted(PrintJob("say_it_specifically", "a", "es", draft=True), "K-1001", "Say it, for A, Spanish"),
+    Wanted(PrintJob("signals_checkin", "b", "ar", draft=True), "K-1001", "Signals check-in, for B, Arabic"),
+    Wanted(PrintJob("homework_plan", "joint", "en", "ar", draft=True), "K-1001", "Plan, for both, English and Arabic"),
+    Wanted(PrintJob("intake", "joint"), "K-1001", "Intake, for both, completed"),
+    Wanted(PrintJob("intake"), "", "Intake, blank"),
+)
+
+
+def prepare(settings: Settings) -> str:
+    """A demo instance with its couples; a new one-time password of its account at every start."""
+    password = "-".join(secrets.token_hex(3) for _ in range(3))
+    if _is_empty(settings.instance):
+        create(settings, definitions().values(), demo=True)
+        store = Store.open(settings)
+        accounts.create_account(store, ACCOUNT, password, "Demo counsellor")
+        _fill(store, accounts.sign_in(store, ACCOUNT, password))
+    else:
+        store = Store.open(settings)
+        if not store.demo:
+            raise Usage(f"{settings.instance} holds real records. The demo leaves it alone.")
+        accounts.set_password(store, ACCOUNT, password)
+    store.close()
+    return password
+
+
+def _is_empty(folder: Path) -> bool:
+    return not folder.exists() or not any(one for one in folder.iterdir() if one.name != ".gitignore")
+
+
+def _fill(store: Store, token: str) -> None:
+    """Open the couples' cases and finish their records, the oldest first."""
+    for couple in tomllib.loads(COUPLES.read_text("utf-8"))["couple"]:
+        partners = {side: PartnerCard(**couple[side]) for side in ("a", "b")}
+        case_id = cases.open_case(store, token, partners, couple["code"])
+        for row in sorted(couple["record"], key=lambda one: -one["days_ago"]):
+            held_on = store.today() - timedelta(days=row["days_ago"])
+            record_id = records.start(store, token, case_id, row["definition"], row["about"], held_on)
+            record = records.read(store, token, record_id)
+            answers = row["answers"] | _days(record.definition, row, held_on)
+            records.finish(store, token, record_id, record.rev, Checked(answers, {}, {}))
+
+
+def _days(definition: Definition, row: dict[str, Any], held_on: date) -> dict[str, Any]:
+    """The day of every date block that asks for one and has no answer yet."""
+    found = {}
+    for placed in definition.placed(row["about"]):
+        if placed.block.kind == "date" and placed.name not in row["answers"]:
+            days = {leaf.path: held_on.isoformat() for leaf in leaves(placed.block) if leaf.required}
+            found |= {placed.name: gather(placed.block, days)} if days else {}
+    return found
+
+
+def prints(settings: Settings, password: str) -> list[str]:
+    """Print the demo's sheets, unless they are there. One line each: file and what it is."""
+    contents = settings.prints / CONTENTS
+    if contents.exists() and all((settings.prints / line.split("  ")[0]).exists() for line in _lines(contents)):
+        return _lines(contents)
+    settings.prints.mkdir(mode=0o700, parents=True, exist_ok=True)
+    press = Press(warm_pages())
+    press.start()
+    try:
+        store = Store.open(settings)
+        token = accounts.sign_in(store, ACCOUNT, password)
+        ids = {case.code: case.id for case in cases.caseload(store, token)}
+        lines = []
+        for wanted in PRINTS:
+            printed = _printed(store, press, token, ids.get(wanted.case, ""), wanted, settings)
+            (settings.prints / printed.name).write_bytes(printed.pdf)
+            lines.append(f"{printed.name}  {wanted.says}")
+        accounts.sign_out(store, token)
+        store.close()
+    finally:
+        press.stop()
+    contents.write_text("\n".join(lines) + "\n", "utf-8")
+    return lines
+
+
+def _lines(contents: Path) -> list[str]:
+    return contents.read_text("utf-8").splitlines()
+
+
+def _printed(store: Store, press: Press, token: str, case: str, wanted: Wanted, settings: Settings) -> Printed:
+    if not wanted.case:
+        return print_sheet.blank(press, wanted.job, settings.print_when)
+    return print_sheet.filled(store, press, token, case, wanted.job, settings.print_when)

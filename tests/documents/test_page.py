@@ -1,0 +1,308 @@
+"""How a sheet looks as HTML and on paper: every kind of block, in every way it can be printed."""
+
+import itertools
+import random
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, Literal, get_args
+
+import pypdfium2
+import pytest
+
+from clinic import documents
+from clinic.documents import Options, words
+from clinic.documents.page import PAPERS
+from clinic.domain.audience import Recipient
+from tests import pdf
+
+from . import samples
+from .catalogues import AR, EN, ES, MadeUp
+from .conftest import Draw, every_kind, font_lists, make_page, shipped
+
+Mode = Literal["blank", "filled", "half", "record", "long"]
+LANGUAGES = {"en": (EN,), "ar": (AR,), "en+ar": (EN, AR), "ar+es": (AR, ES)}
+AXES: tuple[tuple[Any, ...], ...] = (
+    tuple(LANGUAGES),
+    ("a4", "letter"),
+    (False, True),
+    ("full", "saver"),
+    get_args(Mode),
+)
+LONG = "We talked for a long time about it, and then we stopped. " * 88  # 5,016 characters
+POINTS_PER_MM = 72 / 25.4
+
+
+def pairwise() -> Iterator[tuple[Any, ...]]:
+    """Few cases that have every pair of values of any two axes."""
+    product = list(itertools.product(*AXES))
+    random.Random(7).shuffle(product)  # noqa: S311 (any order does; a fixed one repeats)
+    todo = {pair for case in product for pair in pairs(case)}
+    while todo:
+        best = max(product, key=lambda case: len(todo & pairs(case)))
+        todo -= pairs(best)
+        yield best
+
+
+def pairs(case: tuple[Any, ...]) -> set[tuple[Any, ...]]:
+    return set(itertools.combinations(enumerate(case), 2))
+
+
+FEW = list(pairwise())
+REST = [case for case in itertools.product(*AXES) if case not in FEW]
+
+
+def check(draw: Draw, case: tuple[str, Any, bool, Any, Mode]) -> None:
+    languages, paper, large, ink, mode = case
+    definition = every_kind("session" if mode == "record" else "worksheet")
+    text = LONG if mode == "long" else samples.TEXT
+    answers = (
+        None if mode == "blank" else samples.answers(definition, "couple", half=mode in ("half", "record"), text=text)
+    )
+    options = Options(paper=paper, large=large, ink=ink)
+    page = make_page(definition, answers, "joint", LANGUAGES[languages], options, code="K7QM2XTPA")
+    file = draw(page)
+    assert pdf.ua1(file) == []
+    assert outside(file, paper) == []
+    assert pdf.metadata(file)["Title"] == LANGUAGES[languages][0].text(words.TITLE)
+    assert pdf.names(file) == set()
+
+
+@pytest.mark.parametrize("case", FEW, ids=str)
+def test_every_kind_prints(draw: Draw, case: Any) -> None:
+    check(draw, case)
+
+
+@pytest.mark.everything
+@pytest.mark.parametrize("case", REST, ids=str)
+def test_every_kind_prints_in_every_way(draw: Draw, case: Any) -> None:
+    check(draw, case)
+
+
+@pytest.mark.everything
+@pytest.mark.parametrize("languages", LANGUAGES)
+@pytest.mark.parametrize("paper", ["a4", "letter"])
+@pytest.mark.parametrize("id_", shipped())
+def test_every_shipped_definition_prints(draw: Draw, id_: str, paper: Any, languages: str) -> None:
+    definition = shipped()[id_]
+    for recipient, large, filled in itertools.product(definition.recipients, (False, True), (False, True)):
+        if recipient == "b":  # as a
+            continue
+        about = "couple" if recipient == "joint" else recipient
+        answers = samples.answers(definition, about) if filled else None
+        file = draw(make_page(definition, answers, recipient, LANGUAGES[languages], Options(paper=paper, large=large)))
+        assert pdf.ua1(file) == []
+        assert outside(file, paper) == []
+
+
+# --------------------------------------------------------------------------- nothing is cut off or printed over
+def outside(file: bytes, paper: str) -> list[str]:
+    """Characters nearer than 10 mm to a side of their page, or 6 mm to its head or foot."""
+    edge, foot = 10 * POINTS_PER_MM, 6 * POINTS_PER_MM
+    found = []
+    for width, height, sign, (left, bottom, right, top) in characters(file):
+        if left < edge or bottom < foot or right > width - edge or top > height - foot:
+            found.append(sign)
+        assert abs(width - PAPERS[paper][1] * POINTS_PER_MM) < 1
+    return found
+
+
+def characters(file: bytes) -> Iterator[tuple[float, float, str, tuple[float, float, float, float]]]:
+    """Page width and height, character and its box (left, bottom, right, top), all in points."""
+    with pypdfium2.PdfDocument(file) as document:
+        for page in document:
+            width, height = page.get_size()
+            text = page.get_textpage()
+            for place in range(text.count_chars()):
+                sign = text.get_text_range(place, 1)
+                if sign.strip():
+                    yield width, height, sign, text.get_charbox(place)
+
+
+def printed_over(file: bytes) -> int:
+    """Pairs of characters of which one covers most of the other; pages are told apart."""
+    found = 0
+    with pypdfium2.PdfDocument(file) as document:
+        for page in document:
+            text = page.get_textpage()
+            near: dict[tuple[int, int], list[tuple[float, ...]]] = defaultdict(list)
+            for place in range(text.count_chars()):
+                if text.get_text_range(place, 1).strip():
+                    box = text.get_charbox(place)
+                    cell = near[int(box[0] // 12), int(box[1] // 12)]
+                    found += sum(1 for other in cell if shared(box, other) > 0.5)
+                    cell.append(box)
+    return found
+
+
+def shared(one: tuple[float, ...], two: tuple[float, ...]) -> float:
+    """The part of the smaller box that both cover."""
+    across = min(one[2], two[2]) - max(one[0], two[0])
+    up = min(one[3], two[3]) - max(one[1], two[1])
+    least = min((box[2] - box[0]) * (box[3] - box[1]) for box in (one, two))
+    return across * up / least if across > 0 and up > 0 and least else 0
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("text", [samples.TEXT, "w" * 60, "w" * 165, "words that go on " * 9, LONG], ids=len)
+def test_no_words_leave_their_box_or_cover_others(draw: Draw, text: str, large: bool) -> None:
+    definition = every_kind()
+    file = draw(make_page(definition, samples.answers(definition, "couple", text=text), options=Options(large=large)))
+    assert outside(file, "a4") == []
+    assert printed_over(file) == 0
+
+
+def test_words_that_overlap_would_be_found(draw: Draw) -> None:
+    page = make_page(every_kind(), samples.answers(every_kind(), "couple"))
+    over = type(page)(page.html, (*page.styles, ".na { margin-top: -3.5mm }"), page.lang, page.title)
+    assert printed_over(draw(over)) > 0
+    out = type(page)(page.html, (*page.styles, ".ans { margin-left: -30mm }"), page.lang, page.title)
+    assert outside(draw(out), "a4")
+
+
+@pytest.mark.parametrize("kind", ["worksheet", "session"])
+def test_long_answers_flow_over_pages_and_stay_whole(draw: Draw, kind: str) -> None:
+    long = " ".join(f"word{number}" for number in range(700))
+    assert len(long) > 5_000
+    answers = {"before": long, "loop": {"a_does": long}, "log": [{"id": "r1", "what": long}]}
+    file = draw(make_page(every_kind(kind), answers))
+    said = pdf.text(file)
+    for number in range(700):
+        assert len(re.findall(rf"\bword{number}\b", said)) == 3, number
+    assert pdf.pages(file) > 5
+
+
+# --------------------------------------------------------------------------- what is printed
+def test_answers_are_text_never_markup(draw: Draw) -> None:
+    hostile = "<script>alert(1)</script> {{ 7*7 }} {% raw %} & \"quoted\" 'x' </td>"
+    definition = every_kind()
+    page = make_page(definition, samples.answers(definition, "couple", text=hostile))
+    assert "<script" not in page.html
+    assert "{{ 7*7 }}" in page.html
+    assert "<script>alert(1)</script> {{ 7*7 }}" in pdf.text(draw(page))
+
+
+def test_catalogues_and_headers_are_text_never_markup(draw: Draw) -> None:
+    class Hostile(MadeUp):
+        def text(self, text: Any, /) -> str:
+            return f'<b onload="x">{text.en}</b> "; }} * {{ display: none }} \\'
+
+    page = make_page(
+        every_kind(), None, "joint", (Hostile("es"),), Options(header='Oak "Street" <Clinic>\n} @page { }')
+    )
+    assert "<b onload" not in page.html
+    said = pdf.text(draw(page))
+    assert 'Oak "Street" <Clinic>' in said
+    assert '<b onload="x">Page 1 of' in said
+
+
+def test_a_right_to_left_answer_in_an_english_sheet_goes_its_own_way() -> None:
+    html = make_page(every_kind(), {"before": "אני שומע\nand I hear\nשוב", "name": "أسمعك"}).html
+    assert '<p class="ans" dir="rtl" lang="und-Hebr">אני שומע</p><p class="ans" dir="ltr">and I hear</p>' in html
+    assert '<p class="ans" dir="rtl" lang="und-Arab">أسمعك</p>' in html
+    arabic = make_page(every_kind(), {"before": "123"}, "joint", (AR,)).html
+    assert '<p class="ans" dir="rtl">123</p>' in arabic
+
+
+def test_phone_numbers_keep_their_order_in_arabic() -> None:
+    class Phone(MadeUp):
+        def text(self, text: Any, /) -> str:
+            return "اتصل +1 555 010 2030"
+
+    assert '<bdi dir="ltr">+1 555 010 2030</bdi>' in make_page(every_kind(), None, "joint", (Phone("ar", "rtl"),)).html
+
+
+def test_line_breaks_of_an_answer_are_kept(draw: Draw) -> None:
+    said = pdf.text(draw(make_page(every_kind(), {"before": "first\nsecond"})))
+    assert re.search(r"^first\s*$\s*^second\s*$", said, re.MULTILINE)
+
+
+def test_chosen_and_ticked_can_be_read_out_of_the_file(draw: Draw) -> None:
+    answers = {"spoke": "some", "felt": {"answer": ["calm"], "other": "tea"}, "swaps": [{"id": "why", "done": True}]}
+    said = pdf.text(draw(make_page(every_kind(), answers)))
+    assert "✓" in said
+    assert said.count("✓") == 4
+    assert "tea" in said
+
+
+@pytest.mark.parametrize(("catalogues", "dir_"), [((EN,), "ltr"), ((AR,), "rtl"), ((AR, EN), "ltr")])
+def test_the_page_says_its_language(catalogues: tuple[MadeUp, ...], dir_: str) -> None:
+    page = make_page(every_kind(), None, "joint", catalogues)
+    first = catalogues[0]
+    assert f'<html lang="{first.locale}" dir="{dir_}">' in page.html
+    assert (page.lang, page.title) == (first.locale, first.text(words.TITLE))
+    assert f"<title>{page.title}</title>" in page.html
+
+
+def test_two_languages_stand_in_one_row_each_the_first_on_the_left(draw: Draw) -> None:
+    html = make_page(every_kind(), None, "joint", (AR, EN)).html
+    cells = re.findall(r'<tr>(?:<td class="l\d p[lr]" lang="(\w+)" dir="(\w+)">.*?</td>)+</tr>', html)
+    assert cells
+    rows = re.findall(r'<tr><td class="l1 pl" lang="ar" dir="rtl">.*?<td class="l2 pr" lang="en" dir="ltr">', html)
+    assert len(rows) > 20
+    assert set(re.findall(r'<table class="bi[^"]*"( dir="ltr")?>', html)) == {' dir="ltr"'}
+
+
+def test_footer_has_code_and_pages_and_nothing_else(draw: Draw) -> None:
+    page = make_page(every_kind(), None, code="K7QM2XTPA")
+    lines = pdf.text(draw(page)).splitlines()
+    assert any(line.startswith("K7QM2XTPA") for line in lines)
+    assert any("Page 1 of" in line for line in lines)
+    assert "K7QM2XTPA" not in "".join(page.styles)
+    assert "K7QM" not in pdf.text(draw(make_page(every_kind())))
+
+
+def test_draft_stands_on_every_page(draw: Draw) -> None:
+    file = draw(make_page(every_kind(), options=Options(draft=True)))
+    assert pdf.text(file).count("DRAFT") == pdf.pages(file)
+    assert "DRAFT" not in pdf.text(draw(make_page(every_kind())))
+
+
+@pytest.mark.parametrize("recipient", ["joint", "a"])
+@pytest.mark.parametrize("id_", shipped())
+def test_nothing_in_the_html_names_the_sheet_or_its_blocks(id_: str, recipient: Recipient) -> None:
+    definition = shipped()[id_]
+    if recipient not in definition.recipients:
+        return
+    html = make_page(definition, None, recipient).html
+    assert not re.search(r"\s(id|name|for|href|src)=", html)
+    assert definition.id not in re.sub(r">[^<]*<", "><", html)
+
+
+def test_ink_saver_has_no_filled_areas() -> None:
+    page = make_page(every_kind(), options=Options(ink="saver"))
+    assert "#f3eee7" not in page.html
+    assert "#f3eee7" in make_page(every_kind()).html
+
+
+def test_drawings_are_mirrored_for_right_to_left() -> None:
+    assert "scale(-1 1)" in make_page(every_kind(), None, "joint", (AR,)).html
+    assert "scale(-1 1)" not in make_page(every_kind()).html
+    assert "scale(-1 1)" not in make_page(every_kind(), None, "joint", (AR, EN)).html
+
+
+def test_two_languages_at_most() -> None:
+    sheet = documents.sheet(every_kind(), None, None, "couple")
+    for catalogues in ((), (EN, AR, ES)):
+        with pytest.raises(ValueError, match="one language or two"):
+            documents.page(sheet, catalogues, Options())
+
+
+def test_laying_out_is_quick_and_small() -> None:
+    definition = shipped()["our_cycle"]
+    sheet = documents.sheet(definition, None, "joint", "couple")
+    fonts = font_lists((EN,))
+    documents.page(sheet, (EN,), Options(), fonts=fonts)
+    start = time.process_time()
+    for _ in range(10):
+        page = documents.page(sheet, (EN,), Options(), fonts=fonts)
+    assert (time.process_time() - start) / 10 < 0.02
+    assert len(page.html) < 12_000
+
+
+def test_no_style_uses_what_the_engine_breaks() -> None:
+    page = make_page(every_kind(), None, "joint", (EN, AR), Options(large=True, ink="saver"))
+    for style in page.styles:
+        code = re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL)
+        assert not re.search(r"var\(|text-indent|justify|columns?:|display: grid|:lang\(", code)

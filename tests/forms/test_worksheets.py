@@ -1,0 +1,411 @@
+"""The worksheets against CLINICAL_RULES E: every *must* is there, every *never* is not, levels are as decided.
+
+The table is copied here as literals on purpose: a slip in a definition must not change its own check.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clinic.domain.audience import About
+from clinic.domain.definition import Block, Definition, Text, parse
+from clinic.domain.library import Library, parse_library
+
+FORMS = Path(__file__).resolve().parents[2] / "forms"
+SHEETS = sorted(path.stem for path in (FORMS / "worksheets").glob("*.toml"))
+
+# CLINICAL_RULES E: sheet -> (own, joint); "" where the table has a dash.
+LEVELS = {
+    "signals_checkin": ("open", ""),
+    "whats_underneath": ("open", ""),
+    "our_cycle": ("", "full"),
+    "two_beliefs": ("open", ""),
+    "the_wave": ("open", ""),
+    "secure_base": ("open", ""),
+    "own_worth": ("open", ""),
+    "reassurance_or_relief": ("open", "full"),
+    "closeness_without_sex": ("", "intimate"),
+    "talking_about_sex": ("full", "intimate"),
+    "five_steps": ("full", "full"),
+    "say_it_specifically": ("full", "full"),
+    "pitfall_swaps": ("light", "full"),
+    "support_menu": ("light", "light"),
+    "circle_of_support": ("open", ""),
+    "strategy_planner": ("light", "light"),
+    "boundaries_and_goals": ("full", "full"),
+    "repair_and_forgive": ("", "full"),
+    "homework_plan": ("open", "light"),
+    "homework_review": ("open", ""),
+    "session_summary": ("open", "light"),
+    "when_to_get_more_help": ("open", "open"),
+}
+# The first ten of the issue and the four that the suggestions name and a hold hands out.
+SHIPPED = {
+    "our_cycle",
+    "say_it_specifically",
+    "signals_checkin",
+    "homework_plan",
+    "pitfall_swaps",
+    "circle_of_support",
+    "whats_underneath",
+    "five_steps",
+    "reassurance_or_relief",
+    "when_to_get_more_help",
+    "the_wave",
+    "own_worth",
+    "secure_base",
+    "two_beliefs",
+}
+SIGNALS = (
+    "anxiety_worry validation_seeking boundary_testing negative_self_talk clinginess withdrawal relationship_doubts"
+    " jealousy compliment_rejection frequent_apologies direct_request"
+).split()
+SEXUAL = "performance_worry praise_seeking_sex touch_seeking placating_sex".split()
+PITFALLS = "dismissing minimising empty_promises defensiveness comparing fixing ignoring_roots sole_source".split()
+PRACTICES = (
+    "right_time_place no_distractions open_body_language",
+    "attend reflect_feelings validate clarify",
+    "name_the_fear give_evidence love_appreciation reaffirm_commitment",
+    "share_load listening_ear self_care suggest_professional",
+    "mind_needs keep_consistent celebrate_small no_judgement",
+)
+# On no sheet at all: promises, blame, roles, diagnoses, gender, glued plurals.
+NEVER = re.compile(
+    r"\b(no matter what|should|must|you hide|you use|mask(ed|ing|s)?|diagnos\w+|disorder|symptom\w*|patient’s"
+    r"|insecure one|helper|always love|never leave|for ever|forever|contradict\w*|dissonan\w+|attachment|regulation"
+    r"|he|she|his|him|hers|husband|wife|boyfriend|girlfriend|spouse|my mind added)\b|\(s\)",
+    re.IGNORECASE,
+)
+RISK = re.compile(
+    r"sex|abuse|violen|suicid|fear|afraid|safe|control|threat|risk|jealous|screen|trauma|crisis|danger|anxi", re.I
+)
+
+
+@pytest.fixture(scope="module", name="library")
+def fixture_library() -> Library:
+    return parse_library({path.stem: path.read_bytes() for path in (FORMS / "library").glob("*.toml")})
+
+
+@pytest.fixture(scope="module", name="read")
+def fixture_read(library: Library) -> dict[str, Definition]:
+    paths = [FORMS / "worksheets" / f"{stem}.toml" for stem in SHEETS]
+    return {path.stem: parse(path.read_bytes(), path.name, library.lists()) for path in paths}
+
+
+def ids(items: tuple[object, ...]) -> list[str]:
+    return [item.id for item in items]  # type: ignore[attr-defined]
+
+
+def blocks(sheet: Definition, about: About) -> list[Block]:
+    return [placed.block for placed in sheet.placed(about)]
+
+
+def texts(sheet: Definition, about: About | None = None) -> list[Text]:
+    """All texts of the sheet, or those on the paper of one record: its head, and the sections and blocks placed."""
+    if about is None:
+        return list(sheet.texts())
+    hidden = set(ids(tuple(sheet.blocks.values()))) - {block.id for block in blocks(sheet, about)}
+    gone = {f"{sheet.id}.{section.id}.{id_}." for section in sheet.sections for id_ in hidden}
+    placed = {placed.section.id for placed in sheet.placed(about)}
+    gone |= {f"{sheet.id}.{section.id}." for section in sheet.sections if section.id not in placed}
+    return [text for text in sheet.texts() if not text.key.startswith(tuple(gone) or ("\0",))]
+
+
+def words(sheet: Definition, about: About | None = None) -> str:
+    return " ".join(text.en for text in texts(sheet, about))
+
+
+def versions(sheet: Definition) -> Iterator[About]:
+    """One record for each version on paper: a partner's, the couple's."""
+    yield from (about for about in sheet.abouts if about != "b")
+
+
+# --------------------------------------------------------------------------- all sheets
+def test_the_sheets_of_this_version_are_there() -> None:
+    assert set(SHEETS) >= SHIPPED
+
+
+@pytest.mark.parametrize("stem", SHEETS)
+def test_level_and_recipients_are_those_of_the_table(stem: str, read: dict[str, Definition]) -> None:
+    own, joint = LEVELS[stem]
+    sheet = read[stem]
+    assert dict(sheet.level) == {name: level for name, level in (("own", own), ("joint", joint)) if level}
+    assert sorted(sheet.recipients) == sorted([*["a", "b"] * bool(own), *["joint"] * bool(joint)])
+    assert sheet.blank
+
+
+@pytest.mark.parametrize("stem", SHEETS)
+def test_every_version_has_a_lead_steps_an_example_and_a_stop(stem: str, read: dict[str, Definition]) -> None:
+    sheet = read[stem]
+    assert sheet.lead
+    assert sheet.who
+    assert sheet.minutes
+    for about in versions(sheet):
+        found = blocks(sheet, about)
+        examples = [block for block in found if block.text.en.startswith("Example")]
+        stops = [block for block in found if block.kind == "callout" and block.tone == "stop"]
+        assert len(examples) == 1, about
+        assert len(stops) == 1, about
+        assert stops[0].text.en.startswith("Stop")
+        titled = {placed.section.id for placed in sheet.placed(about) if placed.section.title}
+        assert len(titled) >= 2
+
+
+@pytest.mark.parametrize("stem", SHEETS)
+def test_an_answer_belongs_to_its_recipient_and_nothing_is_a_duty(stem: str, read: dict[str, Definition]) -> None:
+    sheet = read[stem]
+    assert {block.audience for block in sheet.blocks.values()} == {"recipient"}
+    for about in sheet.abouts:
+        assert set(sheet.scopes(about)) <= {"joint" if about == "couple" else about}
+    for block in sheet.blocks.values():
+        items = (*block.asks, *block.columns, *block.fields, *block.nodes)
+        assert not block.required
+        assert not any(item.required for item in items)
+
+
+@pytest.mark.parametrize("stem", SHEETS)
+def test_no_sheet_promises_blames_labels_or_tells_a_gender(stem: str, read: dict[str, Definition]) -> None:
+    found = {text.key: hit[0] for text in texts(read[stem]) if (hit := NEVER.search(text.en))}
+    assert not found
+
+
+@pytest.mark.parametrize("stem", SHEETS)
+def test_the_head_of_a_sheet_is_discreet(stem: str, read: dict[str, Definition]) -> None:
+    sheet = read[stem]
+    assert not RISK.search(sheet.title.en)
+    assert not RISK.search(sheet.who.en)
+
+
+@pytest.mark.parametrize("stem", SHEETS)
+def test_quotes_and_dots_are_typographic(stem: str, read: dict[str, Definition]) -> None:
+    assert not re.search(r"['\"]|\.\.\.| - |—|  ", words(read[stem]).replace("\n\n", " "))
+
+
+@pytest.mark.parametrize("stem", sorted(set(SHEETS) - {"when_to_get_more_help"}))
+def test_an_own_page_keeps_first_and_shares_only_if_wanted(stem: str, read: dict[str, Definition]) -> None:
+    sheet = read[stem]
+    if "a" not in sheet.abouts:
+        return
+    said = words(sheet, "a")
+    assert re.search(r"This page is yours\b.{0,80}\bshared", said), "who the page belongs to"
+    assert said.lower().count("nothing on it has to be shared") + said.count("nothing has to be shared") >= 1
+    for text in texts(sheet, "a"):
+        if re.search(r"\bI may share\b|\bor may share\b", text.en) and text.key.endswith("label"):
+            assert "if I want to" in text.en
+    assert "share with your partner today" not in said
+
+
+@pytest.mark.parametrize("stem", SHEETS)
+def test_a_partner_is_you_and_never_a_letter(stem: str, read: dict[str, Definition]) -> None:
+    sheet = read[stem]
+    if "a" in sheet.abouts:
+        letters = [text.key for text in texts(sheet, "a") if re.search(r"\bB\b|\bA:|\bA’s\b|\bA or\b", text.en)]
+        assert not letters
+        assert "you two" not in words(sheet, "a")
+
+
+# --------------------------------------------------------------------------- sheet by sheet
+def test_the_check_in_asks_every_signal_with_the_sexual_ones_apart(
+    read: dict[str, Definition], library: Library
+) -> None:
+    sheet = read["signals_checkin"]
+    assert {*SIGNALS, *SEXUAL} == {entry.id for entry in library.entries["signals"]}
+    assert {entry.id for entry in library.entries["signals"] if entry.tags.get("sexual")} == set(SEXUAL)
+    signs, touch, slips = (sheet.blocks[id_] for id_ in ("signs", "signs_touch", "slips"))
+    assert ids(signs.rows) == SIGNALS
+    assert ids(touch.rows) == SEXUAL
+    assert ids(slips.rows) == PITFALLS
+    assert [row.label.key for row in signs.rows] == [f"signals.{id_}.own" for id_ in SIGNALS]
+    for block in (signs, touch):
+        assert ids(block.points) == ["as_usual", "a_little_more", "more", "much_more", "very_much_more"]
+        assert block.feeds == "observations"
+    assert slips.feeds == "pitfalls"
+    assert len(slips.points) == 5
+
+
+def test_the_sexual_rows_of_the_check_in_are_a_page_to_skip(read: dict[str, Definition]) -> None:
+    sections = {section.id: section for section in read["signals_checkin"].sections}
+    assert sections["touch"].new_page
+    assert list(sections)[-1] == "touch"
+    assert "skip" in sections["touch"].title.en
+    others = [block for section in sections.values() if section.id != "touch" for block in section.blocks]
+    assert not re.search(r"\bsex", " ".join(f"{b.label.en} {b.text.en} {b.stem.en}" for b in others))
+    for section, keep, share in (("choose", "keep", "share"), ("touch", "touch_keep", "touch_share")):
+        order = ids(sections[section].blocks)
+        assert order.index(keep) < order.index(share)
+
+
+def test_the_check_in_never_asks_how_safe_the_partner_feels(read: dict[str, Definition]) -> None:
+    assert not re.search(r"how safe|safe do you|feel safe", words(read["signals_checkin"]), re.I)
+
+
+def test_the_loop_has_both_sides_the_price_and_a_way_out(read: dict[str, Definition]) -> None:
+    sheet = read["our_cycle"]
+    two, cycle = sheet.blocks["loop"], sheet.blocks["round"]
+    assert (two.shape, ids(two.nodes)) == ("two", ["a_does", "b_reads", "b_does", "a_reads"])
+    names = ["trigger", "insecurity", "reassurance", "relief", "untouched", "cost", "exit"]
+    assert (cycle.shape, ids(cycle.nodes)) == ("cycle", names)
+    for block in (two, cycle):
+        assert block.feeds == "cycle"
+        assert block.prefill == "map.cycle"
+
+
+def test_the_loop_has_no_signature_and_nobody_began(read: dict[str, Definition]) -> None:
+    sheet = read["our_cycle"]
+    assert "signature" not in {block.kind for block in sheet.blocks.values()}
+    assert not re.search(r"\bwho (began|start)|\bfault|\bblame|started it|\bbecause of you", words(sheet), re.I)
+
+
+def test_the_explorer_has_four_doors_and_none_of_these(read: dict[str, Definition]) -> None:
+    sheet = read["whats_underneath"]
+    doors = ids(sheet.blocks["fits"].options)
+    assert doors == ["two_sides", "strong_feeling", "are_we_close", "am_i_enough", "none"]
+    assert {f"door_{door}" for door in doors} <= set(sheet.blocks)
+    assert all(sheet.blocks[f"door_{door}"].lines <= 3 for door in doors), "doors are short"
+
+
+def test_two_thoughts_have_what_they_guard_buy_and_cost(read: dict[str, Definition]) -> None:
+    sheet = read["two_beliefs"]
+    assert ids(sheet.blocks["pair"].rows) == ["thought", "guards"]
+    assert len(sheet.blocks["pair"].columns) == 2
+    assert ids(sheet.blocks["buys_costs"].columns) == ["buys", "costs"]
+    assert "afraid of someone" in sheet.blocks["stop"].text.en
+
+
+def test_the_wave_has_minutes_a_return_and_three_ways_down(read: dict[str, Definition]) -> None:
+    sheet = read["the_wave"]
+    nodes = {node.id: node for node in sheet.blocks["wave"].nodes}
+    assert list(nodes) == ["trigger", "feeling", "act", "relief"]
+    assert "minutes" in nodes["relief"].hint.en
+    assert "returned" in ids(sheet.blocks["later"].asks)
+    assert len(sheet.blocks["three"].asks) == 3
+    assert "They do not say that your worry is wrong." in words(sheet)
+    assert not re.search(r"not true|untrue|no reason|unfounded|too much", words(sheet))
+
+
+def test_the_steady_place_asks_no_childhood_story(read: dict[str, Definition]) -> None:
+    sheet = read["secure_base"]
+    assert {"means", "small_signs"} <= set(sheet.blocks)
+    assert {"toward", "back"} <= set(ids(sheet.blocks["move"].options))
+    assert not re.search(r"child|mother|father|parent|grew up|when you were", words(sheet), re.I)
+
+
+def test_own_worth_asks_whose_voice_and_lists_no_faults(read: dict[str, Definition]) -> None:
+    sheet = read["own_worth"]
+    assert "now" in ids(sheet.blocks["voice"].options), "somebody who puts this person down is asked for first"
+    order = list(sheet.blocks)
+    assert order.index("voice") < order.index("someone_now") < order.index("facts") < order.index("from")
+    assert sheet.blocks["sentence"].lines == 1
+    assert not sheet.blocks["sentence"].asks
+    assert not re.search(r"\bfaults?\b|weakness|what is wrong with", words(sheet))
+
+
+def test_relief_is_told_by_four_questions_and_never_counted(read: dict[str, Definition]) -> None:
+    sheet = read["reassurance_or_relief"]
+    four = ["fit", "truth", "lasted", "free"]
+    assert ids(sheet.blocks["four"].rows) == four
+    assert ids(sheet.blocks["both"].rows) == four
+    assert {"missing", "relief_only", "specific"} <= set(ids(sheet.blocks["state_own"].options))
+    types = {column.type for block in sheet.blocks.values() for column in block.columns}
+    assert types <= {"tick", "text"}, "no numbers"
+    assert not re.search(r"how many|number of times|times a (day|week)", words(sheet))
+    assert "Do not count how often the other one asks." in words(sheet, "couple")
+
+
+def test_the_talk_has_five_steps_in_order_with_all_practices(read: dict[str, Definition], library: Library) -> None:
+    sheet = read["five_steps"]
+    steps = [section for section in sheet.sections if section.numbered]
+    assert ids(tuple(steps)) == ["space", "listen", "answer", "acts", "stay"]
+    for step, entry, names in zip(steps, library.entries["steps"], PRACTICES, strict=True):
+        assert ids(step.blocks[0].options) == names.split()
+        assert {library.get("practices", name).tags["step"] for name in names.split()} == {entry.id}
+    assert "Only after step 2." in steps[2].hint.en
+
+
+@pytest.mark.parametrize("about", ["a", "couple"])
+def test_the_talk_changes_roles_and_has_an_end(about: About, read: dict[str, Definition]) -> None:
+    said = words(read["five_steps"], about)
+    assert re.search(r"change roles|Then they change", said)
+    assert "ten minutes" in said
+    assert "when the time is over" in said
+
+
+@pytest.mark.parametrize(("about", "table"), [("a", "turns_own"), ("couple", "turns_joint")])
+def test_clear_words_have_two_roles_and_a_branch_for_a_true_fear(
+    about: About, table: str, read: dict[str, Definition]
+) -> None:
+    found = {block.id: block for block in blocks(read["say_it_specifically"], about)}
+    assert ids(found[table].rows) == ["fear", "answer", "act"]
+    assert len(found[table].columns) == 2
+    condition = found["own_up"].show_if
+    assert condition
+    assert (condition.block, condition.op, condition.value) == ("is_true", "is", "some")
+    assert ids(found["own_up"].asks) == ["part", "do"]
+
+
+def test_all_eight_slips_are_there_and_each_marks_only_their_own(read: dict[str, Definition]) -> None:
+    sheet = read["pitfall_swaps"]
+    for id_ in ("mine", "ours"):
+        assert ids(sheet.blocks[id_].rows) == PITFALLS
+        assert {row.label.key for row in sheet.blocks[id_].rows} == {f"pitfalls.{one}.own" for one in PITFALLS}
+    for id_ in ("swaps_own", "swaps_joint"):
+        assert {option.label.key for option in sheet.blocks[id_].options} == {
+            f"pitfalls.{one}.instead" for one in PITFALLS
+        }
+    assert sheet.blocks["mine"].feeds == "pitfalls"
+    assert not sheet.blocks["ours"].feeds, "a joint page is no observation of either"
+    assert all("own" in column.label.en for column in sheet.blocks["ours"].columns)
+    assert "Tick only in your own column." in words(sheet, "couple")
+    assert "This page is about you only." in words(sheet, "a")
+
+
+def test_the_circles_need_no_names_and_may_stay_empty(read: dict[str, Definition]) -> None:
+    sheet = read["circle_of_support"]
+    assert "joint" not in sheet.recipients
+    assert ids(sheet.blocks["kinds"].rows) == ["people", "places", "things", "help"]
+    assert "You need no names. A circle may stay empty." in words(sheet)
+    assert "name" not in " ".join(node.label.en for node in sheet.blocks["rings"].nodes).lower()
+
+
+@pytest.mark.parametrize(
+    ("about", "scales", "grids", "below"),
+    [
+        ("a", ["confidence"], ["week"], "below_own"),
+        ("couple", ["confidence_a", "confidence_b"], ["week_a", "week_b"], "below_joint"),
+    ],
+)
+def test_the_plan_has_a_grid_and_a_way_to_refuse_for_each(
+    about: About, scales: list[str], grids: list[str], below: str, read: dict[str, Definition]
+) -> None:
+    sheet = read["homework_plan"]
+    found = blocks(sheet, about)
+    assert [block.id for block in found if block.kind == "scale"] == scales
+    assert all((sheet.blocks[id_].min, sheet.blocks[id_].max) == (0, 10) for id_ in scales)
+    assert [block.id for block in found if block.kind == "grid"] == grids
+    assert all(row.type == "tick" for id_ in grids for row in sheet.blocks[id_].rows), "no score at night"
+    options = {option.id: option.label.en for option in sheet.blocks[below].options}
+    assert {"smaller", "not_wanted"} <= set(options)
+    assert "not want this" in options["not_wanted"]
+    assert "7" in sheet.blocks[below].label.en
+
+
+def test_the_plan_feeds_exact_tasks_with_a_bump_and_a_minimum(read: dict[str, Definition]) -> None:
+    sheet = read["homework_plan"]
+    own, joint, bumps = (sheet.blocks[id_] for id_ in ("tasks_own", "tasks_joint", "if_then"))
+    assert ids(own.columns) == ["task", "when", "where", "minutes"]
+    assert ids(joint.columns) == ["task", "who", "when", "where", "minutes"]
+    assert ids(bumps.columns) == ["if", "then", "minimum"]
+    assert ids(own.rows) == ids(joint.rows) == ids(bumps.rows), "rows are joined by their ids"
+    assert {block.feeds for block in (own, joint, bumps)} == {"homework"}
+    assert not re.search(r"how close|closeness|night", words(sheet), re.I)
+
+
+def test_the_help_page_is_one_page_for_everybody(read: dict[str, Definition]) -> None:
+    sheet = read["when_to_get_more_help"]
+    assert not any(section.only for section in sheet.sections)
+    assert not any(block.only for block in sheet.blocks.values())
+    assert words(sheet, "a") == words(sheet, "b") == words(sheet, "couple")
+    assert len(sheet.blocks["who"].rows) >= 8, "all kinds of help on one page"
+    assert not re.search(r"\d{3,}", words(sheet)), "numbers are the clinic's own"
