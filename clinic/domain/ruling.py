@@ -122,11 +122,14 @@ def gate(ruling: Ruling, day: date, sheet: str, recipient: Recipient) -> bool:
         return True
     if recipient == "joint" and ruling.not_today == day.isoformat():
         return False
-    if {sheet, EVERY} & set(ruling.closed.get(recipient, (EVERY,))):
-        return False
+    closed = ruling.closed.get(recipient, (EVERY,))
     level = level_on(ruling, day)
-    if level in ruling.fixed:
+    if EVERY in closed:
+        return False
+    if level in ruling.fixed:  # the same for both: a rule about one of them may not show in it
         return recipient != "joint" and sheet in ruling.fixed[level]
+    if sheet in closed:
+        return False
     yes: dict[Partner, bool] = {one: _valid(ruling.yeses.get(one), day, ruling.yes_days) for one in PARTNERS}
     return suits(level, need, recipient, yes, sheet in ruling.own_yes)
 
@@ -173,7 +176,7 @@ def lower(old: Ruling, new: Ruling) -> Ruling:
     level = min(old.level, new.level, key=DECISIONS.index)
     if "hold" in (old.level, new.level):
         level = "hold"
-    closed: dict[str, tuple[str, ...]] = {one: _together(old, new, level, one) for one in RECIPIENTS}
+    closed: dict[str, tuple[str, ...]] = {one: _together(old, new, one) for one in RECIPIENTS}
     sheets = {sheet: levels for sheet, levels in old.sheets.items() if new.sheets.get(sheet) == levels}
     found = replace(
         old,
@@ -191,12 +194,11 @@ def lower(old: Ruling, new: Ruling) -> Ruling:
     return found if same else replace(found, overrides=())
 
 
-def _together(old: Ruling, new: Ruling, level: str, recipient: str) -> tuple[str, ...]:
-    """Sheets closed by either; and what the new level's fixed set would open that the old level did not."""
+def _together(old: Ruling, new: Ruling, recipient: str) -> tuple[str, ...]:
+    """Sheets closed by either; all of them if one has the first pages and the other hold: nothing is in both."""
     closed = {*old.closed.get(recipient, (EVERY,)), *new.closed.get(recipient, (EVERY,))}
-    for one in (old, new):
-        if one.level in one.fixed and one.level != level:
-            closed |= {sheet for sheet in one.sheets if sheet not in one.fixed[one.level] and sheet not in one.always}
+    if {old.level, new.level} == {"not_decided", "hold"}:
+        closed.add(EVERY)
     return tuple(sorted(closed))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from flask import Flask
 
@@ -11,12 +11,13 @@ from clinic.domain.answer import WRONG, Leaf, field_path, leaves, row_ids, sprea
 from clinic.domain.definition import Block, Condition, Placed, Text
 from clinic.domain.errors import MESSAGES
 from clinic.i18n.locales import NAMES, translated
+from clinic.services.definitions import tables
 from clinic.web import language
 
 
 def register(app: Flask) -> None:
     """Add the filters and the names every page has."""
-    for function in (t, wrong, problem, fill, condition, leaves_of, all_scales, given, path, day):
+    for function in FILTERS:
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.filters["leaves"] = leaves
 
@@ -86,6 +87,21 @@ def path(placed: Placed, leaf: Leaf) -> str:
     return field_path(placed, leaf)
 
 
+def filled_rows(block: Block, name: str, form: Any) -> int:
+    """How many fixed rows of a table hold something."""
+    return sum(form.filled(name, row.id) for row in block.rows)
+
+
+def faulty(found: Iterable[Leaf], name: str, form: Any) -> bool:
+    """Whether one of these leaves has an error."""
+    return any(form[f"{name}.{leaf.path}"].errors for leaf in found)
+
+
+def library_link(signal: str, mechanism: str) -> int:
+    """The library's own strength of a link, 0–3."""
+    return tables().links.get((signal, mechanism), (0, None))[0]
+
+
 def day(value: date | datetime | str) -> str:
     """A day as the reader's language writes it."""
     from flask_babel import format_date
@@ -93,3 +109,8 @@ def day(value: date | datetime | str) -> str:
     if isinstance(value, str):
         value = date.fromisoformat(value[:10])
     return str(format_date(value, "medium"))
+
+
+FILTERS: Final = (
+    t, wrong, problem, fill, condition, leaves_of, all_scales, given, path, filled_rows, faulty, library_link, day,
+)  # fmt: skip

@@ -200,7 +200,7 @@ def test_hold_opens_the_same_for_both(data: dict[str, Any]) -> None:
 @given(BLOCKS, BLOCKS)
 def test_lowering_opens_only_what_both_allow(one: dict[str, Any], two: dict[str, Any]) -> None:
     old, new = made(one), made(two, yeses={})
-    for day in (TODAY, TODAY + timedelta(1), SCREENS["a"] + timedelta(91)):
+    for day in (TODAY, TODAY + timedelta(1), SCREENS["a"] + timedelta(90)):
         assert opened(lower(old, new), day) <= opened(old, day) & opened(new, day)
 
 

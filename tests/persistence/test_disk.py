@@ -1,0 +1,151 @@
+"""What somebody learns who has the database file and no key."""
+
+import re
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+from sqlalchemy import inspect
+
+from clinic.domain.answer import Checked
+from clinic.domain.audience import CASE_SCOPES
+from clinic.persistence.models import Base
+from clinic.services import cases, prints, records
+from clinic.services.cases import PartnerCard
+from clinic.services.print_sheet import PrintJob
+from tests.persistence.making import OLD, PASSWORD, Clinic, make
+
+CANARY = "CANARYz7Qx"
+# CONFIDENTIALITY, "Metadata": all plain columns there are.
+PLAIN = {
+    "account": {"active", "display", "id", "name", "password", "role"},
+    "autosave": {"account_id", "base_rev", "key_id", "record_id", "tab"},
+    "case": {"archived", "code", "counsellor_id", "id", "rev", "touched_on"},
+    "definition_text": {"id", "json", "sha", "version"},
+    "instance": {"id"},
+    "key_ring": {"case_id", "id", "kid", "tag"},
+    "part": {"key_id", "record_id"},
+    "print": {"case_id", "code_tag", "id", "key_id"},
+    "record": {"case_id", "id", "rev", "signed", "tag", "touched_on"},
+    "session": {"account_id", "created", "seen", "token_hash"},
+    "system_key": {"id", "kid", "name"},
+    "throttle": {"fails", "key", "until"},
+}
+SEALED = {"card", "head", "sealed", "wrapped"}
+
+
+def used(folder: Path) -> Clinic:
+    """An instance where everything that can be stored was stored once, each text with a canary."""
+    clinic = make(folder)
+    store, token = clinic.store, clinic.token
+    card = PartnerCard(language="pl", variant=f"{CANARY}-variant", safe_paper=f"{CANARY}-safe")
+    case = cases.open_case(store, token, {"a": card, "b": card})
+    meeting = records.start(store, token, case, "meeting", "couple")
+    texts = {name: f"{CANARY}-{name}" for name in ("words", "only_a", "only_b", "ours", "a.about", "b.about")}
+    records.autosave(store, token, meeting, "tab1", 1, {name: [text] for name, text in texts.items()})
+    records.finish(store, token, meeting, 1, Checked(texts, {}, {}))
+    records.correction(store, token, meeting, f"{CANARY}-reason")
+    diary = records.start(store, token, case, "diary", "a", answers={"thought": f"{CANARY}-thought"})
+    wishes = records.start(store, token, case, "wishes", "b")
+    records.save_draft(
+        store, token, wishes, 1, Checked({}, {"how_much": f"{CANARY}-raw"}, {"how_much": "not_a_number"})
+    )
+    records.autosave(store, token, diary, "tab1", 1, {"thought": [f"{CANARY}-typed"]})
+    prints.note(store, token, case, f"{CANARY}-code", PrintJob("meeting", "joint"))
+    return clinic
+
+
+def folder_bytes(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file())
+
+
+def test_no_answer_is_on_the_disk(tmp_path: Path) -> None:
+    clinic = used(tmp_path / "i")
+    for when in ("open", "closed"):
+        data = folder_bytes(tmp_path / "i")
+        for form in (CANARY.encode(), CANARY.encode("utf-16-le"), CANARY.encode().hex().encode()):
+            assert form not in data, when
+        assert clinic.token.encode() not in data
+        assert PASSWORD.encode() not in data
+        clinic.store.close()
+
+
+def test_definitions_stand_in_their_own_table_only(tmp_path: Path) -> None:
+    clinic = used(tmp_path / "i")
+    clinic.store.close()
+    with sqlite3.connect(tmp_path / "i" / "clinic.db") as connection:
+        connection.execute("PRAGMA secure_delete=ON")
+        # Without the texts nothing may name a form: neither id nor hash nor version text.
+        connection.execute("DELETE FROM definition_text")
+        connection.commit()
+        connection.execute("VACUUM")
+    connection.close()
+    data = folder_bytes(tmp_path / "i")
+    for one in OLD.values():
+        assert one.sha.encode() not in data
+        assert bytes.fromhex(one.sha) not in data
+        assert re.search(rb"\b" + one.id.encode() + rb"\b", data) is None
+
+
+def test_every_column_is_one_that_may_be_plain(clinic: Clinic) -> None:
+    found = {
+        table: {column["name"] for column in inspect(clinic.store.engine).get_columns(table)} - SEALED
+        for table in Base.metadata.tables
+    }
+    assert found == PLAIN
+
+
+def test_all_texts_are_there_before_any_is_used(clinic: Clinic) -> None:
+    with clinic.store.engine.connect() as connection:
+        shas = set(connection.exec_driver_sql("SELECT sha FROM definition_text").scalars())
+    assert {one.sha for one in OLD.values()} < shas
+
+
+def test_one_form_has_another_tag_in_every_case(clinic: Clinic) -> None:
+    records.start(clinic.store, clinic.token, clinic.case, "diary", "a")
+    records.start(clinic.store, clinic.token, clinic.case, "diary", "b")
+    records.start(clinic.store, clinic.other, clinic.foreign, "diary", "a")
+    with clinic.store.engine.connect() as connection:
+        tags = Counter(connection.exec_driver_sql("SELECT tag FROM record").scalars())
+    assert sorted(tags.values()) == [1, 2]
+
+
+def test_empty_and_answered_parts_look_alike(clinic: Clinic) -> None:
+    id_ = records.start(clinic.store, clinic.token, clinic.case, "meeting", "couple")
+    with clinic.store.engine.connect() as connection:
+        before = connection.exec_driver_sql("SELECT length(sealed) FROM part").scalars().all()
+    records.save_draft(clinic.store, clinic.token, id_, 1, Checked({"only_a": "She is afraid."}, {}, {}))
+    with clinic.store.engine.connect() as connection:
+        after = connection.exec_driver_sql("SELECT length(sealed) FROM part").scalars().all()
+    assert before == after
+    assert len(set(before)) == 1
+    assert len(before) == 6
+
+
+def test_the_order_in_the_file_tells_no_scope(clinic: Clinic) -> None:
+    records.start(clinic.store, clinic.token, clinic.case, "meeting", "couple")
+    if clinic.store.engine.dialect.name != "sqlite":
+        return
+    with clinic.store.engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT case_id, id FROM key_ring ORDER BY rowid").all()
+        parts = connection.exec_driver_sql("SELECT key_id FROM part ORDER BY rowid").scalars().all()
+    for case in {case for case, _ in rows}:
+        mine = [id_ for one, id_ in rows if one == case]
+        assert mine == sorted(mine)
+        assert len(mine) == len(CASE_SCOPES) + 1
+    assert parts == sorted(parts)
+
+
+def test_errors_name_no_value(clinic: Clinic) -> None:
+    from sqlalchemy import text
+    from sqlalchemy.exc import DBAPIError
+
+    with clinic.store.engine.connect() as connection:
+        try:
+            connection.execute(
+                text("INSERT INTO account (id, name) VALUES (:id, :name)"), {"id": CANARY, "name": CANARY}
+            )
+        except DBAPIError as error:
+            assert CANARY not in str(error)
+        else:
+            raise AssertionError("that row was accepted")
