@@ -29,6 +29,7 @@ METRICS: Final = {
 # Characters of one answer above which it leaves its box or cell for a list: no box is clipped, no column endless.
 SPILL: Final = {"diagram": 170, "grid": 60, "table": 480}  # a table's is shared by its columns
 ROW: Final = {"low": 0.7, "mid": 1.1, "tall": 2.4}  # height of a table row, in lines of a list
+LINE: Final = 60  # characters of one answer that fit beside a label
 KEEP: Final = 420  # characters of one answer above which a block may break over pages
 
 
@@ -135,6 +136,10 @@ class View:
         """Whether an answer is too long for its box or cell: then all answers follow as a list."""
         most = SPILL[part.kind] // max(len(part.block.columns), 1) // (2 if self.large else 1)
         return any(isinstance(value, str) and len(value) > most for value in part.values.values())
+
+    def long(self, part: Part) -> list[str]:
+        """Leaves whose answer does not fit on a line."""
+        return [path for path, value in part.values.items() if isinstance(value, str) and len(value) > LINE]
 
     def room(self, items: Sequence[Item]) -> bool:
         """Whether a few options fit into a table cell, to be circled there."""

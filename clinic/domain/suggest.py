@@ -51,7 +51,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class Against:
-    """What speaks against a sheet or a reading: a sentence of the tables (`text`) or a counsellor's words (`reason`)."""
+    """What speaks against a sheet or reading: a sentence of the tables (`text`) or a counsellor's words (`reason`)."""
 
     kind: str  # not_when | rule_outs | ruled_out | excluded | zeroed
     about: str

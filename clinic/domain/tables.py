@@ -165,8 +165,8 @@ def as_day(value: object) -> date | None:
 
 
 TOP: Final = (
-    "unranked always forms one_of own_yes screen_again check_in explorer limits seen_by confidence factors history fixed red sheets lanes"
-    " sources rules"
+    "unranked always forms one_of own_yes screen_again check_in explorer limits seen_by confidence factors history"
+    " fixed red sheets lanes sources rules"
 ).split()
 RULE: Final = set("when what clears latch effect on title reason clear".split())
 

@@ -40,7 +40,7 @@ def merge(po: polib.POFile, pot: polib.POFile) -> dict[str, int]:
 
 
 def _key(entry: polib.POEntry) -> str:
-    return entry.msgctxt or entry.msgid
+    return str(entry.msgctxt or entry.msgid)
 
 
 def _kind(old: polib.POEntry | None, wanted: polib.POEntry) -> str:

@@ -62,12 +62,18 @@ class Store:
         """Open an instance. Raises VaultLocked (no key, wrong key, no instance), Usage (old tables)."""
         open_vault = vault.unlock(settings.instance, settings.key_file)
         engine = make_engine(settings.database_url)
-        if _missing(settings.database_url) or schema.empty(engine):
-            raise VaultLocked("the database is not there.")
-        if not schema.current(engine):
-            raise Usage("The tables are of another version of this program. Run: clinic upgrade")
         reader = make_engine(settings.database_url, read_only=True)
-        return cls(settings, engine, Keyholder(open_vault, reader, gate, clock), clock, shelf, rule)
+        try:
+            if _missing(settings.database_url) or schema.empty(engine):
+                raise VaultLocked("the database is not there.")
+            if not schema.current(engine):
+                raise Usage("The tables are of another version of this program. Run: clinic upgrade")
+            keyholder = Keyholder(open_vault, reader, gate, clock)
+        except BaseException:
+            engine.dispose()
+            reader.dispose()
+            raise
+        return cls(settings, engine, keyholder, clock, shelf, rule)
 
     @property
     def demo(self) -> bool:

@@ -19,10 +19,11 @@ from clinic.press.press import Press
 from clinic.services import accounts, cases, print_sheet, records
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
-from clinic.services.print_sheet import PrintJob, Printed
+from clinic.services.print_sheet import Printed
+from clinic.services.prints import PrintJob
 from clinic.services.warm import warm_pages
 
-ACCOUNT: Final = "demo"
+ACCOUNT: Final = accounts.DEMO
 COUPLES: Final = Path(__file__).with_name("demo_couples.toml")
 CONTENTS: Final = "contents.txt"
 
@@ -82,7 +83,7 @@ def _fill(store: Store, token: str) -> None:
 
 def _days(definition: Definition, row: dict[str, Any], held_on: date) -> dict[str, Any]:
     """The day of every date block that asks for one and has no answer yet."""
-    found = {}
+    found: dict[str, Any] = {}
     for placed in definition.placed(row["about"]):
         if placed.block.kind == "date" and placed.name not in row["answers"]:
             days = {leaf.path: held_on.isoformat() for leaf in leaves(placed.block) if leaf.required}

@@ -4,13 +4,12 @@ Refusals live here; `documents` and `press` draw whatever they are given.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from clinic import documents
-from clinic.config import Settings, load
+from clinic.config import Settings
 from clinic.documents import Fonts, Options
 from clinic.domain.audience import Recipient, about_of
 from clinic.domain.definition import Definition
@@ -22,33 +21,16 @@ from clinic.i18n.locales import NAMES
 from clinic.persistence.store import Store
 from clinic.press import fonts
 from clinic.press.press import Press, PressError
+from clinic.services import cases, prints, records, terminal
 from clinic.services.definitions import definition as shipped
+from clinic.services.prints import PrintJob
 from clinic.services.readiness import readiness
 
 ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # 32 signs, none that is read as another
 CODE_LENGTH: Final = 8
 PICTURE_DPI: Final = 80
 
-
-@dataclass(frozen=True)
-class PrintJob:
-    """What to print and how. `recipient` None is a blank; `record` a signed record to print filled."""
-
-    sheet: str
-    recipient: Recipient | None = None
-    locale: str = "en"
-    beside: str = ""
-    paper: Literal["a4", "letter"] = "a4"
-    large: bool = False
-    ink: Literal["full", "saver"] = "full"
-    draft: bool = False
-    record: str = ""
-    day: date | None = None
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """One language, or two side by side."""
-        return (self.locale, self.beside) if self.beside and self.beside != self.locale else (self.locale,)
+Drawn = TypeVar("Drawn")
 
 
 @dataclass(frozen=True)
@@ -89,8 +71,6 @@ def filled(store: Store, press: Press, token: str, case_id: str, job: PrintJob, 
     page, code = prepare(store, token, case_id, job, print_when, new_code())
     with press.child() as child:
         pdf = _drawn(lambda: press.pdf(page, child))
-    from clinic.services import prints
-
     prints.note(store, token, case_id, code, job)
     return Printed(pdf, f"{code}.pdf", code)
 
@@ -106,8 +86,6 @@ def prepare(
     store: Store, token: str, case_id: str, job: PrintJob, print_when: str, code: str
 ) -> tuple[Page, str]:
     """The finished page of a case's sheet, made from what its recipient may open."""
-    from clinic.services import records
-
     try:
         definition, answers = records.for_recipient(store, token, case_id, job.recipient, job.sheet, job.record)
         if job.recipient not in definition.recipients:
@@ -122,10 +100,8 @@ def prepare(
 
 def _known(
     store: Store, token: str, case_id: str, definition: Definition, job: PrintJob
-) -> Mapping[str, Any] | None:
+) -> dict[str, Any] | None:
     """Answers a fresh sheet begins with: the couple's own cycle, from the joint part of the latest map."""
-    from clinic.services import records
-
     if "map.cycle" not in wants(definition) or job.recipient != "joint":
         return None
     source, answers = records.for_recipient(store, token, case_id, "joint", "map", "", beside=definition.id)
@@ -172,7 +148,7 @@ def _fonts(tags: Sequence[str]) -> Fonts:
     )
 
 
-def _drawn(draw: Any) -> Any:
+def _drawn(draw: Callable[[], Drawn]) -> Drawn:
     try:
         return draw()
     except PressError as error:
@@ -202,20 +178,20 @@ def from_command_line(
     account: str | None,
 ) -> bytes:
     """`clinic print`: a blank without a case; else the case's sheet, as an account that may open it."""
-    chosen = settings or load()
-    job = PrintJob(sheet, to, locale, beside or "", paper or chosen.paper, size == "large", ink, draft)  # type: ignore[arg-type]
+    usual, print_when = (settings.paper, settings.print_when) if settings else ("a4", "reviewed")
+    job = PrintJob(sheet, to, locale, beside or "", paper or usual, size == "large", ink, draft)  # type: ignore[arg-type]
     press = Press()
     press.start()
     try:
         if case is None:
-            return blank(press, job, chosen.print_when).pdf
-        from clinic.services import cases, terminal
-
-        store = Store.open(chosen)
+            return blank(press, job, print_when).pdf
+        if settings is None:
+            raise Usage("name the instance that has the case")
+        store = Store.open(settings)
         token = terminal.token(store, account)
         case_id = next((one.id for one in cases.caseload(store, token) if one.code == case), None)
         if case_id is None:
             raise NotFound
-        return filled(store, press, token, case_id, job, chosen.print_when).pdf
+        return filled(store, press, token, case_id, job, print_when).pdf
     finally:
         press.stop()

@@ -1,11 +1,35 @@
 """What went out: a row for every sheet of a case, its code only as a tag, the rest sealed for its recipient."""
 
+from datetime import date
 from uuid import uuid4
 
+from sqlalchemy import select
+
+from clinic.domain.audience import RECIPIENTS, Recipient
 from clinic.persistence.models import Print
 from clinic.persistence.store import Store
-from clinic.services.print_sheet import PrintJob
 from clinic.services.unit_of_work import ident, unit_of_work
+
+
+@dataclass(frozen=True)
+class PrintJob:
+    """What to print and how. `recipient` None is a blank; `record` a signed record to print filled."""
+
+    sheet: str
+    recipient: Recipient | None = None
+    locale: str = "en"
+    beside: str = ""
+    paper: Literal["a4", "letter"] = "a4"
+    large: bool = False
+    ink: Literal["full", "saver"] = "full"
+    draft: bool = False
+    record: str = ""
+    day: date | None = None
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """One language, or two side by side."""
+        return (self.locale, self.beside) if self.beside and self.beside != self.locale else (self.locale,)
 
 
 def note(store: Store, token: str, case_id: str, code: str, job: PrintJob) -> None:
@@ -32,3 +56,15 @@ def note(store: Store, token: str, case_id: str, code: str, job: PrintJob) -> No
         key_id, sealed = view.seal_print(print_id, scope, content)
         tag = store.keyholder.code_tag(code)
         session.add(Print(id=print_id, case_id=view.case_id, code_tag=tag, key_id=key_id, sealed=sealed))
+
+
+def given(store: Store, token: str, case_id: str) -> list[tuple[Recipient, str, date]]:
+    """What went out for a case so far: recipient, sheet, day. For the staff layer; the map reads it."""
+    with unit_of_work(store) as session:
+        view = store.keyholder.open(token, ident(case_id), "staff")
+        found = []
+        for row in session.scalars(select(Print).where(Print.case_id == view.case_id)):
+            scope, content = view.scope_of(row.key_id), view.open_print(row)
+            if scope in RECIPIENTS:
+                found.append((scope, str(content["sheet"]), date.fromisoformat(content["day"])))
+        return sorted(found, key=lambda one: one[2])  # type: ignore[arg-type, return-value]

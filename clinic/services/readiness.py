@@ -13,6 +13,11 @@ from clinic.press import fonts
 
 # `print_when` of the settings -> the least state that prints without a DRAFT mark.
 LEAST: Final = {"complete": "draft", "reviewed": "reviewed", "approved": "approved"}
+WHY_NOT: Final = {
+    "untranslated": "sentences are missing",
+    "changed": "the English has changed since",
+    "draft": "nobody reviewed it yet",
+}
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,7 @@ def readiness(definition: Definition, tag: str, print_when: str) -> Readiness:
     if enough:
         return Readiness(tag, state, True, True)
     careful = definition.careful and STATES.index(state) < STATES.index("reviewed")
-    reason = {"untranslated": "sentences are missing", "changed": "the English has changed since", "draft": "nobody reviewed it yet"}
-    return Readiness(tag, state, False, not careful, reason.get(state, "it is not approved yet"))
+    return Readiness(tag, state, False, not careful, WHY_NOT.get(state, "it is not approved yet"))
 
 
 def languages(definition: Definition, print_when: str) -> tuple[Readiness, ...]:

@@ -46,7 +46,7 @@ const holds = {
 };
 for (const block of all('[data-show-when]')) {
   const [name, op, value] = block.dataset.showWhen.split(' ');
-  const form = block.closest('form');
+  const form = block.closest('form') ?? document.querySelector('form[data-guard]');
   if (!form || !(op in holds)) continue;
   const sync = () => {
     block.hidden = !holds[op](new FormData(form).getAll(name), value);
@@ -74,6 +74,7 @@ document.addEventListener('click', (event) => {
   const control = link && document.getElementById(decodeURIComponent(link.hash.slice(1)));
   if (!control) return;
   event.preventDefault();
+  for (let fold = control.closest('details:not([open])'); fold; fold = control.closest('details:not([open])')) fold.open = true;
   (control.closest('.field, .signal, tr') ?? control).scrollIntoView({ block: 'start' });
   control.focus({ preventScroll: true });
 });
@@ -97,6 +98,7 @@ for (const form of all('form[data-guard]')) {
     report('saving');
     try {
       const reply = await fetch(form.dataset.autosaveUrl, { method: 'POST', body: new FormData(form), redirect: 'error' });
+      if (reply.status === 401) return report('signedout');
       if (!reply.ok) throw new Error(String(reply.status));
       kept = upTo;
       report('saved');

@@ -140,7 +140,8 @@ def work(case_id: object) -> ResponseReturnValue:
     ]
     others = [one for one in listed if one.definition_id not in dict(PATH)]
     more = [one for one in known.values() if one.kind in MORE and one.id not in dict(PATH)]
-    return render_template("web/cases/work.html", case=case, steps=steps, others=others, more=more)
+    prints = {one.id: one.recipients for one in known.values()}
+    return render_template("web/cases/work.html", case=case, steps=steps, others=others, more=more, prints=prints)
 
 
 def _card(form: CaseForm, side: str, before: PartnerCard) -> PartnerCard:

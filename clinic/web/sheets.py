@@ -22,7 +22,8 @@ from clinic.domain.errors import ClinicError, NotFound
 from clinic.i18n.locales import translated
 from clinic.services import cases, print_sheet
 from clinic.services.definitions import definition, definitions
-from clinic.services.print_sheet import PrintJob, Printed
+from clinic.services.print_sheet import Printed
+from clinic.services.prints import PrintJob
 from clinic.services.readiness import languages
 from clinic.web.auth import token
 from clinic.web.clinic import press, settings, store

@@ -70,7 +70,7 @@ def draw(_fonts: None) -> Iterator[Draw]:
         try:
             return press.blank(page)
         except PressError as error:
-            pytest.fail(f"{error}: {pdf.complaints(page)}")
+            pytest.fail(f"{error}: {pdf.complaints(page) if error.kind == 'log' else ''}")
 
     yield drawn
     press.stop()

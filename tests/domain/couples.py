@@ -1,4 +1,4 @@
-"""Couples for tests: a minimal library with exactly the links of CLINICAL_RULES B, the shipped tables, GOLDEN's blocks."""
+"""Couples for tests: a minimal library with the links of CLINICAL_RULES B, the shipped tables, GOLDEN's blocks."""
 
 import tomllib
 from collections.abc import Mapping

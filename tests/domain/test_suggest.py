@@ -400,6 +400,17 @@ def test_ties_follow_the_order_of_table_e() -> None:
     assert [(one.sheet, one.score) for one in joint] == [("support_menu", 5), ("strategy_planner", 5)]
 
 
+def test_of_two_lanes_with_equal_points_the_first_in_the_tables_wins() -> None:
+    mech = {"cognitive_dissonance": "supported", "emotion_regulation": "tentative"}
+    data = couple({"signals": [["anxiety_worry", 4, "self"]], "mech": mech}, CALM)
+    found = look(data)
+    lanes = {lane.id: lane.points for lane in found.trace.lanes["a"]}
+    assert lanes["cognitive_dissonance"] == lanes["emotion_regulation"] == 4
+    data["b"] = {}
+    cycle = next(one for one in look(data).joint if one.sheet == "our_cycle")
+    assert cycle.lane == "cognitive_dissonance"
+
+
 @pytest.mark.parametrize("outcome", ["given", "did_not_help"])
 def test_history_halves(outcome: str) -> None:
     data = {**golden("GC-01"), "recent": {"a": {"secure_base": outcome}}}

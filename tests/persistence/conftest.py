@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from tests.persistence.databases import new_database, server
 from tests.persistence.making import Clinic, again, make
@@ -34,9 +35,22 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
     return made
 
 
-@pytest.fixture
-def clinic(url: str, tmp_path: Path, template: Clinic) -> Iterator[Clinic]:
+@pytest.fixture(scope="session")
+def template_postgresql(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Clinic:
+    """The same on PostgreSQL."""
+    made = make(tmp_path_factory.mktemp("template") / "i", new_database(postgresql))
+    made.store.close()
+    return made
+
+
+@pytest.fixture(params=BOTH)
+def clinic(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Clinic]:
     """An instance with two counsellors and a case of each."""
-    made = again(template, tmp_path / "i") if url.startswith("sqlite") else make(tmp_path / "i", url)
+    if request.param == "sqlite":
+        made = again(request.getfixturevalue("template"), tmp_path / "i")
+    else:
+        like: Clinic = request.getfixturevalue("template_postgresql")
+        name = make_url(like.store.settings.database_url).database or ""
+        made = again(like, tmp_path / "i", new_database(request.getfixturevalue("postgresql"), name))
     yield made
     made.store.close()

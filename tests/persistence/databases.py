@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -49,8 +50,8 @@ def server() -> Iterator[str]:
             _wait(folder)
             yield str(folder)
         finally:
-            process.terminate()
-            process.wait(20)
+            process.send_signal(signal.SIGINT)  # do not wait for clients
+            process.wait(30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -66,9 +67,9 @@ def _wait(folder: Path) -> None:
     pytest.fail("PostgreSQL did not start")
 
 
-def new_database(folder: str) -> str:
-    """The URL of a fresh database on a server."""
+def new_database(folder: str, like: str = "template0") -> str:
+    """The URL of a fresh database on a server, empty or a copy of another."""
     name = f"clinic{next(_NUMBER)}"
     with psycopg.connect(host=folder, user="clinic", dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
     return f"postgresql+psycopg://clinic@/{name}?host={folder}"

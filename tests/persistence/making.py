@@ -232,11 +232,11 @@ def make(folder: Path, url: str = "", gate: Gate = open_gate) -> Clinic:
     return Clinic(store, clock, shelf, token, other, mine_, foreign)
 
 
-def again(made: Clinic, folder: Path) -> Clinic:
-    """A copy of a closed SQLite instance in another folder: quicker than to make one."""
+def again(made: Clinic, folder: Path, url: str = "") -> Clinic:
+    """A copy of a closed instance in another folder (and database): quicker than to make one."""
     shutil.copytree(made.store.settings.instance, folder)
     clock, shelf = Clock(), Shelf()
-    return replace(made, clock=clock, shelf=shelf, store=open_store(settings(folder), clock, shelf))
+    return replace(made, clock=clock, shelf=shelf, store=open_store(settings(folder, url), clock, shelf))
 
 
 def open_store(mine: Settings, clock: Clock, shelf: Shelf, gate: Gate = open_gate) -> Store:

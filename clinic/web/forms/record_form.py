@@ -105,7 +105,7 @@ def _rows(placed: Placed, answer: Any, posted: MultiDict[str, str] | None) -> tu
         start = placed.name + "."
         known = list(dict.fromkeys(path[len(start) :].split(".")[0] for path in posted if path.startswith(start)))
         return tuple(known[: placed.block.open]) or (secrets.token_hex(4),)
-    spare = min(SPARE_ROWS if known else 2, placed.block.open - len(known))
+    spare = min(SPARE_ROWS, placed.block.open - len(known))
     return (*known, *(secrets.token_hex(4) for _ in range(max(spare, 0))))
 
 

@@ -1,0 +1,154 @@
+"""Migrations: the tables are the models', and no row, reference or trigger is lost on the way."""
+
+import re
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, inspect
+
+from clinic.domain.answer import Checked
+from clinic.domain.errors import Usage
+from clinic.persistence import schema, triggers
+from clinic.persistence.engine import make_engine
+from clinic.persistence.models import Base
+from clinic.persistence.store import Store
+from clinic.services import prints, records
+from clinic.services.prints import PrintJob
+from tests.persistence.making import Clinic
+
+# A later revision that rebuilds the tables with foreign keys and triggers: what SQLite's batch mode is dangerous for.
+REBUILD = """
+import sqlalchemy as sa
+from alembic import op
+revision = "test"
+down_revision = "0001"
+def upgrade():
+    for table in ("case", "record", "part"):
+        lite = op.get_context().dialect.name == "sqlite"
+        with op.batch_alter_table(table, recreate="always" if lite else "auto") as batch:
+            batch.add_column(sa.Column("more", sa.Integer(), nullable=True))
+def downgrade():
+    for table in ("part", "record", "case"):
+        with op.batch_alter_table(table) as batch:
+            batch.drop_column("more")
+"""
+LOSES = REBUILD.replace("def downgrade", "    op.execute('DELETE FROM autosave')\ndef downgrade")
+ORPHANS = REBUILD.replace("def downgrade", "    op.execute('DELETE FROM key_ring')\ndef downgrade")
+
+
+@pytest.fixture
+def more(tmp_path: Path) -> Path:
+    """A folder of further versions."""
+    folder = tmp_path / "versions"
+    folder.mkdir()
+    return folder
+
+
+def fill(clinic: Clinic) -> str:
+    """At least one row in every table of a case; the signed record."""
+    store, token = clinic.store, clinic.token
+    id_ = records.start(store, token, clinic.case, "meeting", "couple")
+    records.finish(store, token, id_, 1, Checked({"words": "kept", "only_a": "too"}, {}, {}))
+    draft = records.start(store, token, clinic.case, "wishes", "a", answers={"wish": "x"})
+    records.autosave(store, token, draft, "tab", 1, {"wish": ["typed"]})
+    prints.note(store, token, clinic.case, "CODE", PrintJob("meeting", "joint"))
+    return id_
+
+
+def counts(engine: Engine) -> dict[str, int]:
+    quote = engine.dialect.identifier_preparer.quote
+    with engine.connect() as connection:
+        return {
+            name: connection.exec_driver_sql(f"SELECT count(*) FROM {quote(name)}").scalar_one()  # noqa: S608
+            for name in Base.metadata.tables
+        }
+
+
+def made_triggers(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        return triggers.names(connection)
+
+
+def test_the_tables_are_the_models(url: str, tmp_path: Path) -> None:
+    (tmp_path / "i").mkdir(exist_ok=True)
+    engine = make_engine(url)
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    assert made_triggers(engine) == triggers.expected(engine.dialect.name)
+    engine.dispose()
+
+
+def test_every_constraint_has_its_name(url: str, tmp_path: Path) -> None:
+    (tmp_path / "i").mkdir(exist_ok=True)
+    engine = make_engine(url)
+    schema.upgrade(engine)
+    inspector = inspect(engine)
+    names = []
+    for table in Base.metadata.tables:
+        names += [inspector.get_pk_constraint(table)["name"]]
+        names += [one["name"] for one in inspector.get_foreign_keys(table)]
+        names += [one["name"] for one in inspector.get_unique_constraints(table)]
+        names += [one["name"] for one in inspector.get_check_constraints(table)]
+    assert len(names) > 20
+    assert all(name and re.match(r"(pk|fk|uq|ck)_", name) for name in names), names
+    engine.dispose()
+
+
+def test_up_and_down_and_up_with_nothing_in_it(url: str, tmp_path: Path) -> None:
+    (tmp_path / "i").mkdir(exist_ok=True)
+    engine = make_engine(url)
+    schema.upgrade(engine)
+    schema.downgrade(engine, "base")
+    assert set(inspect(engine).get_table_names()) == {"alembic_version"}
+    assert made_triggers(engine) == []
+    schema.upgrade(engine)
+    assert schema.current(engine)
+    engine.dispose()
+
+
+def test_rebuilding_tables_keeps_every_row_and_trigger(clinic: Clinic, more: Path) -> None:
+    (more / "later.py").write_text(REBUILD)
+    id_, engine = fill(clinic), clinic.store.engine
+    before = counts(engine)
+    assert all(before[table] for table in before if table != "throttle"), before
+    for step in (
+        lambda: schema.upgrade(engine, "test", more),
+        lambda: schema.downgrade(engine, "0001", more),
+        lambda: schema.upgrade(engine, "test", more),
+        lambda: schema.downgrade(engine, "0001", more),
+    ):
+        step()
+        assert counts(engine) == before
+        assert made_triggers(engine) == triggers.expected(engine.dialect.name)
+    record = records.read(clinic.store, clinic.token, id_)
+    assert record.answers == {"words": "kept", "only_a": "too"}
+    with engine.connect() as connection, pytest.raises(Exception, match="a signed record cannot change"):
+        connection.exec_driver_sql("DELETE FROM part")
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+@pytest.mark.parametrize("bad", [LOSES, ORPHANS])
+def test_a_migration_that_loses_rows_changes_nothing(clinic: Clinic, more: Path, bad: str) -> None:
+    (more / "later.py").write_text(bad)
+    fill(clinic)
+    engine = clinic.store.engine
+    before = counts(engine)
+    with pytest.raises(Exception, match="migration|foreign key"):
+        schema.upgrade(engine, "test", more)
+    assert counts(engine) == before
+    assert schema.current(engine)
+    assert made_triggers(engine) == triggers.expected(engine.dialect.name)
+    assert "more" not in {column["name"] for column in inspect(engine).get_columns("part")}
+
+
+def test_old_tables_are_not_opened(clinic: Clinic, more: Path) -> None:
+    (more / "later.py").write_text(REBUILD)
+    schema.upgrade(clinic.store.engine, "test", more)
+    with pytest.raises(Usage, match="clinic upgrade"):
+        Store.open(clinic.store.settings)

@@ -1,0 +1,5 @@
+"""The instances of tests/persistence, for services."""
+
+from tests.persistence.conftest import clinic, postgresql, template, template_postgresql, url
+
+__all__ = ["clinic", "postgresql", "template", "template_postgresql", "url"]
