@@ -1,6 +1,8 @@
 """What went out: a row for every sheet of a case, its code only as a tag, the rest sealed for its recipient."""
 
+from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 from uuid import uuid4
 
 from sqlalchemy import select

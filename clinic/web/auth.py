@@ -105,7 +105,7 @@ def sign_out() -> ResponseReturnValue:
 
 def _entered(found: str, kept: str) -> ResponseReturnValue:
     """Signed in: on to the caseload, or to what was typed before."""
-    account = str(accounts.account_id(store(), found))
+    account = accounts.actor(store(), found).id
     if session.get(WHO) != account:  # for the same person forms in other tabs stay good
         chosen = session.get("language")
         session.clear()
