@@ -69,4 +69,4 @@ def given(store: Store, token: str, case_id: str) -> list[tuple[Recipient, str, 
             scope, content = view.scope_of(row.key_id), view.open_print(row)
             if scope in RECIPIENTS:
                 found.append((scope, str(content["sheet"]), date.fromisoformat(content["day"])))
-        return sorted(found, key=lambda one: one[2])  # type: ignore[arg-type, return-value]
+        return sorted(found, key=lambda one: one[2])

@@ -282,14 +282,21 @@ def _save(store: Store, token: str, record_id: str, rev: int, checked: Checked, 
 def _write(
     store: Store, session: Session, view: KeyView, found: Opened, rev: int, checked: Checked, sign: bool
 ) -> None:
-    signed = {"signed_at": store.clock().isoformat()} if sign else {}
-    one = replace(found, head=parts.next_head(store, found.head, **signed))
+    changes = {"signed_at": store.clock().isoformat()} if sign else {}
+    changes |= _typed_day(store, found, checked)
+    one = replace(found, head=parts.next_head(store, found.head, **changes))
     # The parts first: once the row says signed, the trigger lets none of them change.
     parts.write_parts(session, view, one, checked)
     session.flush()
     _advance(store, session, view, one, rev, signed=sign)
     parts.drop_typing(session, one, view.account)
     parts.touch(store, session, view, one.definition.kind)
+
+
+def _typed_day(store: Store, found: Opened, checked: Checked) -> dict[str, str]:
+    """The day of the meeting as somebody typed it in the block `held`: the map goes by it. Never a day to come."""
+    day = (checked.answers.get("held") or {}).get("day", "") if "held" in found.definition.blocks else ""
+    return {"held_on": day} if day and day <= store.today().isoformat() else {}
 
 
 def _advance(store: Store, session: Session, view: KeyView, one: Opened, rev: int, signed: bool) -> None:

@@ -14,9 +14,8 @@ from clinic.persistence import schema, triggers
 from clinic.persistence.engine import make_engine
 from clinic.persistence.models import Base
 from clinic.persistence.store import Store
-from clinic.services import prints, records
-from clinic.services.prints import PrintJob
-from tests.persistence.making import Clinic
+from clinic.services import records
+from tests.persistence.making import Clinic, note_print
 
 # A later revision that rebuilds the tables with foreign keys and triggers: what SQLite's batch mode is dangerous for.
 REBUILD = """
@@ -53,7 +52,7 @@ def fill(clinic: Clinic) -> str:
     records.finish(store, token, id_, 1, Checked({"words": "kept", "only_a": "too"}, {}, {}))
     draft = records.start(store, token, clinic.case, "wishes", "a", answers={"wish": "x"})
     records.autosave(store, token, draft, "tab", 1, {"wish": ["typed"]})
-    prints.note(store, token, clinic.case, "CODE", PrintJob("meeting", "joint"))
+    note_print(clinic, clinic.case, "CODE")
     return id_
 
 

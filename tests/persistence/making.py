@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from clinic.config import Settings
 from clinic.domain.definition import Definition, parse
 from clinic.domain.errors import NotFound
 from clinic.persistence import store as stores
 from clinic.persistence.keyholder import Gate
-from clinic.persistence.models import SignedIn
+from clinic.persistence.models import Print, SignedIn
 from clinic.persistence.store import Store
 from clinic.services import accounts, cases
 from clinic.services.cases import PartnerCard
@@ -196,6 +196,16 @@ class Clinic:
         with unit_of_work(self.store, write=True) as session:
             for row in session.query(SignedIn):
                 row.seen = row.created = self.clock()
+
+
+def note_print(clinic: Clinic, case: str, code: str) -> None:
+    """A row about a joint sheet that went out."""
+    view = clinic.store.keyholder.open(clinic.token, UUID(case), "sheet:joint", "meeting")
+    id_ = uuid4()
+    key_id, sealed = view.seal_print(id_, "joint", {"sheet": "meeting", "code": code})
+    with unit_of_work(clinic.store, write=True) as session:
+        tag = clinic.store.keyholder.code_tag(code)
+        session.add(Print(id=id_, case_id=view.case_id, code_tag=tag, key_id=key_id, sealed=sealed))
 
 
 def open_gate(ruling: Any, day: date, sheet: str, recipient: str) -> bool:

@@ -12,10 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from clinic.domain.answer import Checked
 from clinic.domain.audience import CASE_SCOPES
 from clinic.persistence.models import Base
-from clinic.services import cases, prints, records
+from clinic.services import cases, records
 from clinic.services.cases import PartnerCard
-from clinic.services.prints import PrintJob
-from tests.persistence.making import OLD, PASSWORD, Clinic, make
+from tests.persistence.making import OLD, PASSWORD, Clinic, make, note_print
 
 CANARY = "CANARYz7Qx"
 # CONFIDENTIALITY, "Metadata": all plain columns there are.
@@ -53,7 +52,7 @@ def used(folder: Path) -> Clinic:
         store, token, wishes, 1, Checked({}, {"how_much": f"{CANARY}-raw"}, {"how_much": "not_a_number"})
     )
     records.autosave(store, token, diary, "tab1", 1, {"thought": [f"{CANARY}-typed"]})
-    prints.note(store, token, case, f"{CANARY}-code", PrintJob("meeting", "joint"))
+    note_print(clinic, case, f"{CANARY}-code")
     return clinic
 
 
