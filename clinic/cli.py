@@ -73,7 +73,9 @@ def demo(instance: Path | None, serve: bool, port: int) -> None:
         from clinic import app
 
         address = f"http://localhost:{port}"
-        app.serve(settings, port, f"\nSecure Base demo: {address}\n  account   {demo.ACCOUNT}\n  password  {password}\n")
+        app.serve(
+            settings, port, f"\nSecure Base demo: {address}\n  account   {demo.ACCOUNT}\n  password  {password}\n"
+        )
 
 
 @clinic.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
@@ -165,7 +167,10 @@ def print_(context: click.Context, sheet: str, out: Path, instance: Path | None,
     # A blank needs no instance: then the defaults hold.
     named = instance or context.find_root().obj
     settings = _load(named) if job["case"] or named else None
-    out.write_bytes(print_sheet.from_command_line(settings, sheet, **job))
+    pdf = print_sheet.from_command_line(settings, sheet, **job)
+    out.touch(mode=0o600)
+    out.chmod(0o600)
+    out.write_bytes(pdf)
 
 
 @clinic.command()

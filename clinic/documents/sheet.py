@@ -187,6 +187,15 @@ def _when(condition: Condition | None, definition: Definition) -> When | None:
 
 
 # --------------------------------------------------------------------------- every text that is printed
+def added(sheet: Sheet, later: Sheet, day: str) -> Sheet:
+    """A record's sheet followed by what was added to it on a day (ISO); steps without numbers, blanks left out."""
+    steps = [
+        replace(step, number=0, hint=Text("", day), tail=False, parts=tuple(part for part in step.parts if part.values))
+        for step in later.steps
+    ]
+    return replace(sheet, steps=sheet.steps + tuple(step for step in steps if step.parts))
+
+
 def strings(sheet: Sheet, catalogue: Speaks) -> Iterator[tuple[str, str]]:
     """Each text on the sheet with the name of its place, a block's label or id: to say where a glyph is missing."""
     name = catalogue.text(words.TITLE)

@@ -216,9 +216,7 @@ def spread(block: Block, answer: Any) -> Values:
         return {}
     if block.kind == "table":
         rows = {row["id"]: row for row in answer}
-        return {
-            f"{id_}.{name}": value for id_, row in rows.items() for name, value in row.items() if name != "id"
-        }
+        return {f"{id_}.{name}": value for id_, row in rows.items() for name, value in row.items() if name != "id"}
     if block.kind == "grid":
         return {f"{row}.{day}": value for row, days in answer.items() for day, value in days.items()}
     if isinstance(answer, dict) and "answer" in answer and block.other:

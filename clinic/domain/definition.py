@@ -25,9 +25,7 @@ SECTIONS, BLOCKS, OPTIONS, ROWS, LINES, OPEN_ROWS = 60, 400, 200, 60, 40, 60
 ANSWER_LENGTH: Final = 100_000  # characters an answer may have
 TEXT_LENGTH: Final = 4_000  # characters one sentence of a definition may have
 
-KINDS: Final = (
-    "intake agreement session screening check_in map worksheet homework review handout note addendum".split()
-)
+KINDS: Final = "intake agreement session screening check_in map worksheet homework review handout note addendum".split()
 LEVELS: Final = ("open", "light", "full", "intimate")
 SHAPES: Final = {"cycle": 7, "two": 4, "wave": 4, "circles": 3, "map": 0}  # shape -> nodes it needs (0: any)
 COLUMN_TYPES: Final = ("text", "scale", "choice", "pick", "number", "tick", "date")
@@ -290,12 +288,8 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
 TOP: Final = set(
     "id version kind title lead who minutes note audience recipients about level blank private careful section".split()
 )
-SECTION: Final = set(
-    "id title hint note audience about only per_partner show_if feeds new_page numbered block".split()
-)
-ITEM: Final = set(
-    "id key label hint hint_key note type options from ids show lines min max width required red".split()
-)
+SECTION: Final = set("id title hint note audience about only per_partner show_if feeds new_page numbered block".split())
+ITEM: Final = set("id key label hint hint_key note type options from ids show lines min max width required red".split())
 INTS: Final = {"lines": LINES, "cols": 2, "open": OPEN_ROWS, "min": 10, "max": ANSWER_LENGTH, "width": 90}
 
 
@@ -630,9 +624,7 @@ class _Builder:
             self.flag(data, "numbered", True),
         )
 
-    def make_block(
-        self, data: Data, path: str, audience: Audience, section: Data, abouts: tuple[About, ...]
-    ) -> Block:
+    def make_block(self, data: Data, path: str, audience: Audience, section: Data, abouts: tuple[About, ...]) -> Block:
         self.block = str(data.get("id", "?"))
         id_ = self.ident(data)
         if id_ in self.seen:

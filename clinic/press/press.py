@@ -231,9 +231,7 @@ class _Makers:
         if not descriptors:
             raise _Lost
         pid = int(frame[0]["pid"])
-        return _Process(
-            pid, socket.socket(fileno=descriptors[0]), lambda tell: self._kill(program, pid, tell)
-        )
+        return _Process(pid, socket.socket(fileno=descriptors[0]), lambda tell: self._kill(program, pid, tell))
 
     def _kill(self, program: "_Program", pid: int, tell: bool) -> int:
         """The zygote reaps its children when told to, so until then the number is theirs."""

@@ -6,6 +6,7 @@ Refusals live here; `documents` and `press` draw whatever they are given.
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Final, Literal, TypeVar
 
 from clinic import documents
@@ -82,25 +83,24 @@ def pictures(store: Store, press: Press, token: str, case_id: str, job: PrintJob
         return _drawn(lambda: press.images(page, child, PICTURE_DPI))
 
 
-def prepare(
-    store: Store, token: str, case_id: str, job: PrintJob, print_when: str, code: str
-) -> tuple[Page, str]:
+def prepare(store: Store, token: str, case_id: str, job: PrintJob, print_when: str, code: str) -> tuple[Page, str]:
     """The finished page of a case's sheet, made from what its recipient may open."""
     try:
         definition, answers = records.for_recipient(store, token, case_id, job.recipient, job.sheet, job.record)
         if job.recipient not in definition.recipients:
             raise Refused
+        later = (
+            records.added_for_recipient(store, token, case_id, job.recipient, job.sheet, job.record) if answers else []
+        )
         if answers is None:
             answers = _known(store, token, case_id, definition, job)
         job = _language(definition, job, print_when)
     except Refused:
         raise Refused from None
-    return _page(definition, answers, job, code), code
+    return _page(definition, answers, job, code, later), code
 
 
-def _known(
-    store: Store, token: str, case_id: str, definition: Definition, job: PrintJob
-) -> dict[str, Any] | None:
+def _known(store: Store, token: str, case_id: str, definition: Definition, job: PrintJob) -> dict[str, Any] | None:
     """Answers a fresh sheet begins with: the couple's own cycle, from the joint part of the latest map."""
     if "map.cycle" not in wants(definition) or job.recipient != "joint":
         return None
@@ -120,9 +120,17 @@ def _language(definition: Definition, job: PrintJob, print_when: str) -> PrintJo
     return replace(job, draft=job.draft and drafts)
 
 
-def _page(definition: Definition, answers: Mapping[str, Any] | None, job: PrintJob, code: str) -> Page:
+def _page(
+    definition: Definition,
+    answers: Mapping[str, Any] | None,
+    job: PrintJob,
+    code: str,
+    later: Sequence[tuple[Definition, date, Mapping[str, Any]]] = (),
+) -> Page:
     about = about_of(job.recipient) if job.recipient else definition.abouts[0]
     sheet = documents.sheet(definition, answers, job.recipient, about)
+    for addendum, day, words in later:
+        sheet = documents.added(sheet, documents.sheet(addendum, words, job.recipient, about), day.isoformat())
     books = [catalogue(tag) for tag in job.tags]
     _printable(sheet, books)
     options = Options(paper=job.paper, large=job.large, ink=job.ink, draft=job.draft)
@@ -143,9 +151,7 @@ def _printable(sheet: documents.Sheet, books: Sequence[Catalogue]) -> None:
 
 
 def _fonts(tags: Sequence[str]) -> Fonts:
-    return Fonts(
-        text={tag: fonts.font_stack(tag) for tag in tags}, title={tag: fonts.title_stack(tag) for tag in tags}
-    )
+    return Fonts(text={tag: fonts.font_stack(tag) for tag in tags}, title={tag: fonts.title_stack(tag) for tag in tags})
 
 
 def _drawn(draw: Callable[[], Drawn]) -> Drawn:

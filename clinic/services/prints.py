@@ -42,7 +42,12 @@ def note(store: Store, token: str, case_id: str, code: str, job: PrintJob) -> No
     with unit_of_work(store, write=True) as session:
         record = ident(job.record) if job.record else None
         view = store.keyholder.open(
-            token, ident(case_id), f"sheet:{scope}", job.sheet, scope, record  # type: ignore[arg-type]
+            token,
+            ident(case_id),
+            f"sheet:{scope}",
+            job.sheet,
+            scope,
+            record,  # type: ignore[arg-type]
         )
         print_id = uuid4()
         content = {

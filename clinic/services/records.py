@@ -166,20 +166,53 @@ def for_recipient(
     that is printed when it borrows from another record: the gate is asked for that one. Raises NotFound (the case),
     Refused for everything else, always the same.
     """
-    if recipient not in RECIPIENTS:
-        raise Refused
     with unit_of_work(store) as session:
-        case, sheet = ident(case_id), beside or definition_id
-        record = _ident_or_refused(record_id) if record_id else None
-        view = store.keyholder.open(token, case, _SHEETS[recipient], sheet, recipient, record)
-        head = view.heads.get(record) if record else _newest(view.heads, definition_id, about_of(recipient))
+        view, head = _for_paper(store, token, case_id, recipient, definition_id, record_id, beside)
         if head is None:
             return current(store, definition_id), None
-        if not head.signed_at or head.definition != definition_id or head.about != about_of(recipient):
-            raise Refused
-        mine = select(Part).where(Part.record_id == head.record, Part.key_id.in_(view.key_ids))
-        answers, _ = parts.opened_parts(view, head, session.scalars(mine))
-        return texts.read(session, head.sha), answers
+        return texts.read(session, head.sha), _readable(session, view, head)
+
+
+def added_for_recipient(
+    store: Store, token: str, case_id: str, recipient: Recipient | None, definition_id: str, record_id: str = ""
+) -> list[tuple[Definition, date, dict[str, Any]]]:
+    """What was added to the record that `for_recipient` gives, as far as its reader may see it; the oldest first."""
+    with unit_of_work(store) as session:
+        view, parent = _for_paper(store, token, case_id, recipient, definition_id, record_id)
+        heads = [one for one in view.heads.values() if parent and one.of_record == str(parent.record) and one.signed_at]
+        added = sorted((one for one in heads if one.definition == ADDENDUM), key=lambda one: one.signed_at)
+        return [
+            (texts.read(session, one.sha), date.fromisoformat(one.held_on), _readable(session, view, one))
+            for one in added
+        ]
+
+
+def _for_paper(
+    store: Store,
+    token: str,
+    case_id: str,
+    recipient: Recipient | None,
+    definition_id: str,
+    record_id: str,
+    beside: str = "",
+) -> tuple[KeyView, Head | None]:
+    """A recipient's view and the head of the record to print: the one named, or the newest signed one."""
+    if recipient not in RECIPIENTS:
+        raise Refused
+    case, sheet = ident(case_id), beside or definition_id
+    record = _ident_or_refused(record_id) if record_id else None
+    view = store.keyholder.open(token, case, _SHEETS[recipient], sheet, recipient, record)
+    head = view.heads.get(record) if record else _newest(view.heads, definition_id, about_of(recipient))
+    wanted = (definition_id, about_of(recipient))
+    if head is not None and (not head.signed_at or (head.definition, head.about) != wanted):
+        raise Refused
+    return view, head
+
+
+def _readable(session: Session, view: KeyView, head: Head) -> dict[str, Any]:
+    mine = select(Part).where(Part.record_id == head.record, Part.key_id.in_(view.key_ids))
+    answers, _ = parts.opened_parts(view, head, session.scalars(mine))
+    return answers
 
 
 # --------------------------------------------------------------------------- save
@@ -294,8 +327,11 @@ def _write(
 
 
 def _typed_day(store: Store, found: Opened, checked: Checked) -> dict[str, str]:
-    """The day of the meeting as somebody typed it in the block `held`: the map goes by it. Never a day to come."""
-    day = (checked.answers.get("held") or {}).get("day", "") if "held" in found.definition.blocks else ""
+    """The day of the meeting as somebody typed it (block `held` or `filled`): the map goes by it. Never one to come."""
+    typed: Mapping[str, str] = next(
+        (checked.answers[name] for name in ("held", "filled") if name in checked.answers), {}
+    )
+    day = typed.get("day", "")
     return {"held_on": day} if day and day <= store.today().isoformat() else {}
 
 

@@ -1,17 +1,15 @@
 """The map of a case in the staff layer: what was seen, what may be under it, which sheets speak to that, and why."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 
 from clinic.domain import ruling as rulings
-from clinic.domain.definition import Text
-from clinic.domain.facts import PARTNERS, Observation, Partner
+from clinic.domain.facts import PARTNERS, Partner
 from clinic.domain.formulation import Guess, Map, Opened, Seen, facts, the_map
 from clinic.domain.ruling import Ruling
 from clinic.domain.suggest import Evidence, Lane, Suggestion, Suggestions, suggest

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
-from clinic.domain.answer import Checked, read_form, shown
+from clinic.domain.answer import Checked, field_path, leaves, read_form, shown
 from clinic.domain.audience import ABOUTS
 from clinic.domain.definition import SILENT, Placed
 from clinic.domain.errors import Conflict, Invalid, NotFound
@@ -184,11 +184,17 @@ def _of(path: str, placed: Placed) -> bool:
 
 
 def _label(placed: Iterable[Placed], path: str) -> str:
-    """The question a field path belongs to, in the reader's words."""
+    """The question a field path belongs to, in the reader's words: block, then row and field."""
     for one in placed:
-        if _of(path, one):
-            found = t(one.block.label or one.block.stem or one.section.title)
-            return f"{found} ({one.about.upper()})" if one.prefix else found
+        if not _of(path, one):
+            continue
+        rows = tuple(dict.fromkeys(path[len(one.name) + 1 :].split(".")[:1]))
+        leaf = next((leaf for leaf in leaves(one.block, rows) if field_path(one, leaf) == path), None)
+        found = [one.block.label or one.block.stem]
+        found += [leaf.row.label] if leaf and leaf.row else []
+        found += [leaf.label.label] if leaf and leaf.label and leaf.label != leaf.row else []
+        words = " – ".join(t(text) for text in found if text) or t(one.section.title)
+        return f"{words} ({one.about.upper()})" if one.prefix else words
     return path
 
 

@@ -1,0 +1,112 @@
+"""The command line as a contract: exit codes, one plain line on stderr, JSON that scripts read."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import pdf
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def clinic(*arguments: str, instance: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "clinic.cli", *(["--instance", str(instance)] if instance else []), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("house") / "demo"
+    done = clinic("demo", "--no-serve", instance=folder)
+    assert done.returncode == 0, done.stderr
+    assert len(list((folder / "prints").glob("*.pdf"))) == 6
+    return folder
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """Exit 1 and one plain line."""
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("clinic: ")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_sheets_are_listed_for_scripts() -> None:
+    rows = json.loads(clinic("sheets", "--json").stdout)
+    ours = next(row for row in rows if row["id"] == "our_cycle")
+    assert ours["recipients"] == ["joint"]
+    assert ours["kind"] == "worksheet"
+    assert "en" in ours["locales"]
+    assert len({row["id"] for row in rows}) == len(rows) >= 20
+
+
+def test_locales_say_what_prints_and_why_not() -> None:
+    rows = json.loads(clinic("locales", "--json").stdout)
+    spanish = next(row for row in rows if (row["locale"], row["definition"]) == ("es", "our_cycle"))
+    assert spanish["translated"] == 1
+    assert spanish["approved"] == 0
+    assert not spanish["printable"]
+    assert "nobody reviewed" in spanish["reason"]
+
+
+def test_a_blank_sheet_needs_no_instance(tmp_path: Path) -> None:
+    done = clinic("print", "our_cycle", "--out", str(tmp_path / "x.pdf"), "--paper", "letter", "--size", "large")
+    assert done.returncode == 0, done.stderr
+    assert "Our loop" in pdf.text((tmp_path / "x.pdf").read_bytes())
+
+
+def test_an_unreviewed_language_prints_as_a_draft_only(tmp_path: Path) -> None:
+    out = str(tmp_path / "x.pdf")
+    refused(clinic("print", "our_cycle", "--out", out, "--locale", "ar"), "ar")
+    assert clinic("print", "our_cycle", "--out", out, "--locale", "ar", "--draft").returncode == 0
+    refused(clinic("print", "when_to_get_more_help", "--out", out, "--locale", "ar", "--draft"))
+
+
+def test_the_screening_has_no_paper(tmp_path: Path) -> None:
+    refused(clinic("print", "safety_screening", "--out", str(tmp_path / "x.pdf")), "no blank")
+
+
+def test_a_case_prints_and_an_unknown_one_does_not(house: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.pdf"
+    done = clinic("print", "our_cycle", "--case", "K-1001", "--to", "joint", "--out", str(out), instance=house)
+    assert done.returncode == 0, done.stderr
+    assert "Puts the phone away" in " ".join(pdf.text(out.read_bytes()).split())
+    assert out.stat().st_mode & 0o077 == 0
+    refused(clinic("print", "our_cycle", "--case", "K-9999", "--to", "joint", "--out", str(out), instance=house))
+    # K-1003 was not prepared for joint work: the line is the same whatever the cause.
+    closed = clinic("print", "our_cycle", "--case", "K-1003", "--to", "joint", "--out", str(out), instance=house)
+    wrong = clinic("print", "our_cycle", "--case", "K-1001", "--to", "a", "--out", str(out), instance=house)
+    refused(closed)
+    assert wrong.stderr == closed.stderr
+
+
+def test_check_names_file_section_and_block(tmp_path: Path) -> None:
+    bad = tmp_path / "own_bad.toml"
+    bad.write_text(
+        'id = "own_bad"\nversion = 1\nkind = "note"\ntitle = "T"\naudience = "staff"\nabout = "couple"\n'
+        '[[section]]\nid = "s"\n[[section.block]]\nid = "verse"\nkind = "poem"\n'
+    )
+    refused(clinic("check", str(bad)), "own_bad.toml", "section s", "block verse", "poem")
+    shipped = [str(path) for path in sorted((ROOT / "forms").rglob("*.toml")) if path.parent.name != "library"]
+    done = clinic("check", *(one for one in shipped if not one.endswith("suggestion.toml")))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["print"], ["nonsense"], ["print", "our_cycle", "--out", "x", "--to", "a"], ["demo", "--port", "x"]]
+)
+def test_wrong_usage_is_two(arguments: list[str]) -> None:
+    assert clinic(*arguments).returncode == 2
+
+
+def test_an_instance_that_others_can_read_does_not_open(house: Path) -> None:
+    key = house / "clinic.key"
+    key.chmod(0o644)
+    try:
+        refused(clinic("print", "our_cycle", "--case", "K-1001", "--to", "joint", "--out", "x", instance=house))
+    finally:
+        key.chmod(0o600)

@@ -1,0 +1,112 @@
+"""Every route, for nobody, its owner and another counsellor; taken from the URL map, so that none is forgotten."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.routing import Rule
+
+from clinic.web.auth import OPEN
+from tests.web.conftest import Clinic, post
+
+PUBLIC = {"auth.sign_in", "auth.enter", "static", "pages.language"}
+
+
+def routes(clinic: Clinic) -> list[tuple[Rule, str]]:
+    rules = clinic.app.url_map.iter_rules()
+    return [(rule, method) for rule in rules for method in sorted((rule.methods or set()) & {"GET", "POST"})]
+
+
+def address(clinic: Clinic, rule: Rule, case: str, record: str) -> str:
+    values: dict[str, Any] = {"case_id": case, "record_id": record, "filename": "app.css"}
+    with clinic.app.test_request_context():
+        adapter = clinic.app.create_url_adapter(None) or clinic.app.url_map.bind("localhost")
+        return adapter.build(rule.endpoint, {name: values[name] for name in rule.arguments})
+
+
+def send(client: FlaskClient, method: str, where: str, **fields: Any) -> Any:
+    reply = client.get(where) if method == "GET" else post(client, where, **fields)
+    reply.get_data()
+    reply.close()  # a static file stays open otherwise
+    return reply
+
+
+def test_the_open_doors_are_these_and_no_other() -> None:
+    assert OPEN == PUBLIC
+
+
+def test_nobody_gets_past_the_sign_in(clinic: Clinic) -> None:
+    seen = 0
+    for rule, method in routes(clinic):
+        if rule.endpoint in PUBLIC:
+            continue
+        reply = send(clinic.client(), method, address(clinic, rule, clinic.case, clinic.draft), definition="map")
+        if method == "GET":
+            assert (reply.status_code, reply.location) == (302, "/sign-in"), rule
+        else:
+            assert reply.status_code == 401, rule
+            assert b"K-" not in reply.data
+        seen += 1
+    assert seen >= 20
+
+
+def test_an_unknown_address_tells_nobody_anything(clinic: Clinic) -> None:
+    assert clinic.client().get("/no-such-page").location == "/sign-in"
+    assert clinic.client("ana").get("/no-such-page").status_code == 404
+
+
+def test_the_owner_gets_in_everywhere(clinic: Clinic, ana: FlaskClient) -> None:
+    for rule, method in routes(clinic):
+        if rule.endpoint in ("auth.sign_out", "records.discard"):
+            continue
+        record = clinic.signed if rule.endpoint == "records.add" else clinic.draft
+        fields = {"definition": "map", "sheet": "our_cycle", "to": "joint", "do": "open", "name": "x", "password": "y"}
+        reply = send(ana, method, address(clinic, rule, clinic.case, record), **fields)
+        assert reply.status_code in (200, 204, 302, 303, 409, 422), (rule, method, reply.status_code)
+
+
+def test_another_counsellor_finds_nothing_and_cannot_tell_foreign_from_unknown(clinic: Clinic) -> None:
+    ben, nothing = clinic.client("ben"), "00000000-0000-4000-8000-000000000000"
+    seen = 0
+    for rule, method in routes(clinic):
+        if not rule.arguments & {"case_id", "record_id"}:
+            continue
+        fields = {"definition": "map", "sheet": "our_cycle", "to": "joint", "do": "open"}
+        foreign = send(ben, method, address(clinic, rule, clinic.case, clinic.draft), **fields)
+        unknown = send(ben, method, address(clinic, rule, nothing, nothing), **fields)
+        assert foreign.status_code == unknown.status_code == 404, (rule, method, foreign.status_code)
+        assert _plain(foreign) == _plain(unknown)
+        seen += 1
+    assert seen >= 14
+
+
+def _plain(reply: Any) -> str:
+    """The page without what differs in every reply, and without the address the language form leads back to."""
+    import re
+
+    return re.sub(r'name="(csrf_token|next)" value="[^"]*"', "", reply.get_data(as_text=True))
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_every_form_needs_its_token(clinic: Clinic, ana: FlaskClient, method: str) -> None:
+    posts = [rule for rule, verb in routes(clinic) if verb == "POST"]
+    assert len(posts) >= 10
+    for rule in posts:
+        if method == "post":
+            reply = ana.post(address(clinic, rule, clinic.case, clinic.draft), data={"definition": "map"})
+            assert reply.status_code == 400, rule
+            assert "Go back" in reply.get_data(as_text=True)
+    listed = ana.get(f"/cases/{clinic.case}/work").get_data(as_text=True)
+    assert listed.count("/records/") == 2  # nothing was begun
+
+
+def test_other_hosts_are_refused(clinic: Clinic) -> None:
+    reply = clinic.client("ana").get("/", headers={"Host": "evil.example"})
+    assert reply.status_code == 400
+    assert b"K-" not in reply.data
+
+
+def test_a_session_ends_on_the_server(clinic: Clinic, ana: FlaskClient) -> None:
+    reply = post(ana, "/sign-out")
+    assert reply.headers["Clear-Site-Data"] == '"cache", "storage"'
+    assert clinic.client("ana").get("/").location == "/sign-in"
