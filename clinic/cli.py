@@ -144,6 +144,20 @@ def check(files: Sequence[Path]) -> None:
     sys.exit(1 if problems else 0)
 
 
+@clinic.command()
+@with_settings
+@click.argument("files", nargs=-1, required=True, type=THERE)
+def accept(settings: config.Settings, files: Sequence[Path]) -> None:
+    """Make definitions of the clinic's own (instance/forms/own_*.toml) active, as their text is now."""
+    from clinic.persistence.store import Store
+    from clinic.services import shelf
+
+    store = Store.open(settings)
+    for path in files:
+        click.echo(f"clinic: {shelf.accept(store, path).id} is active")
+    store.close()
+
+
 @clinic.command("print")
 @click.argument("sheet")
 @click.option("--out", type=FILE, required=True)

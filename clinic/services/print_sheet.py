@@ -54,9 +54,9 @@ def checksum(signs: Sequence[int]) -> int:
     return sum((2 * place + 1) * sign for place, sign in enumerate(signs)) % 32
 
 
-def blank(press: Press, job: PrintJob, print_when: str = "reviewed") -> Printed:
-    """A blank sheet: no case, no code. Says why it refuses."""
-    definition = shipped(job.sheet)
+def blank(press: Press, job: PrintJob, print_when: str = "reviewed", own: Definition | None = None) -> Printed:
+    """A blank sheet, shipped or the clinic's own: no case, no code. Says why it refuses."""
+    definition = own or shipped(job.sheet)
     if not definition.blank:
         raise Refused("refused_blank", sheet=definition.id)
     job = _language(definition, job, print_when)

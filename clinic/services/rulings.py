@@ -9,8 +9,10 @@ from clinic.domain import ruling
 from clinic.domain.definition import Definition
 from clinic.domain.formulation import Opened, facts, preparation
 from clinic.domain.ruling import Override, Ruling
+from clinic.domain.suggest import Tables
 from clinic.persistence.keyholder import Head
 from clinic.persistence.store import Store
+from clinic.services.shelf import tables_of
 
 # Kinds of records that decide it (DECISIONS D1).
 RULED_BY: Final = frozenset({"session", "screening", "check_in", "map", "review", "agreement"})
@@ -26,8 +28,11 @@ def made(store: Store, records: Sequence[Opened], before: Mapping[str, Any]) -> 
 
     Overrides of the ruling before stay; they name their day and end with it.
     """
-    rule = store.rule or _ruled
-    data: dict[str, Any] = json.loads(json.dumps(rule(records, before, store.today())))
+    if store.rule is not None:
+        found = store.rule(records, before, store.today())
+    else:
+        found = _ruled(records, before, store.today(), tables_of(store))
+    data: dict[str, Any] = json.loads(json.dumps(found))
     return data
 
 
@@ -36,19 +41,19 @@ def opened(definition: Definition, head: Head, signed: bool, answers: Mapping[st
     return Opened(definition, head.about, answers, date.fromisoformat(head.held_on), signed)
 
 
-def _ruled(records: Sequence[Opened], before: Mapping[str, Any], today: date) -> dict[str, Any]:
+def _ruled(records: Sequence[Opened], before: Mapping[str, Any], today: date, tables: Tables) -> dict[str, Any]:
     overrides = Ruling.from_data(before).overrides
-    found = _of(records, today, overrides, with_drafts=False)
+    found = _of(records, today, overrides, tables, with_drafts=False)
     if not all(one.signed for one in records):
-        found = ruling.lower(found, _of(records, today, overrides, with_drafts=True))
+        found = ruling.lower(found, _of(records, today, overrides, tables, with_drafts=True))
     return found.to_data()
 
 
-def _of(records: Sequence[Opened], today: date, overrides: tuple[Override, ...], with_drafts: bool) -> Ruling:
-    from clinic.services.definitions import tables
-
-    known = facts(records, tables(), today, with_drafts)
-    ready = preparation(records, tables(), today, with_drafts)
+def _of(
+    records: Sequence[Opened], today: date, overrides: tuple[Override, ...], tables: Tables, with_drafts: bool
+) -> Ruling:
+    known = facts(records, tables, today, with_drafts)
+    ready = preparation(records, tables, today, with_drafts)
     screens = {str(one): day for one, day in ready.screens.items()}
     yeses = {str(one): day for one, day in ready.yeses.items()}
-    return ruling.rule(known, screens, ready.policy, yeses, today, tables(), overrides)
+    return ruling.rule(known, screens, ready.policy, yeses, today, tables, overrides)

@@ -11,6 +11,7 @@ from clinic.domain.definition import Definition
 from clinic.domain.errors import ClinicError, NotFound
 from clinic.persistence.keyholder import request
 from clinic.persistence.store import Store
+from clinic.services.shelf import on_shelf
 
 
 class Busy(ClinicError):
@@ -68,8 +69,4 @@ def ident(text: str | UUID) -> UUID:
 
 def current(store: Store, id_: str) -> Definition:
     """The definition that new records begin with. NotFound if there is none."""
-    if store.shelf is not None:
-        return store.shelf(id_)
-    from clinic.services.definitions import definition
-
-    return definition(id_)
+    return store.shelf(id_) if store.shelf is not None else on_shelf(store, id_)

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
+from werkzeug.exceptions import SecurityError
 from wtforms import PasswordField, StringField
 from wtforms.validators import InputRequired
 
@@ -54,6 +55,8 @@ def require(app: Flask) -> None:
 
     @app.before_request
     def signed_in() -> None:
+        if isinstance(request.routing_exception, SecurityError):
+            raise request.routing_exception
         if request.endpoint not in OPEN and actor() is None:
             raise SignIn
 

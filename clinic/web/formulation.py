@@ -74,7 +74,7 @@ class Side:
     excluded: tuple[Seen, ...]
 
 
-@bp.get("/cases/<uuid:case_id>/map")
+@bp.get("/cases/<uuid:case_id>/formulation")
 def map(case_id: object) -> ResponseReturnValue:
     """The map as it stands today, from finished records."""
     case = cases.case_page(store(), token(), str(case_id), layer="staff")

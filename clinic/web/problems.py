@@ -4,10 +4,10 @@ import logging
 import secrets
 from http import HTTPStatus
 
-from flask import Flask, redirect, render_template, request, url_for
+from flask import Flask, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from clinic.domain.errors import ClinicError, SignIn
 from clinic.web.auth import sign_in_again
@@ -43,6 +43,8 @@ def stale(_: CSRFError) -> ResponseReturnValue:
 
 def http(error: HTTPException) -> ResponseReturnValue:
     """Unknown pages, wrong methods, too large bodies."""
+    if isinstance(error, SecurityError):  # another host: there are no addresses to link to
+        return Response("This address is not served here.\n", HTTPStatus.BAD_REQUEST, mimetype="text/plain")
     code = error.code or 500
     return page(IDS.get(code, "bad_request"), code)
 

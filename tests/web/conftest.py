@@ -1,5 +1,7 @@
 """The application with a real store and a real press; two counsellors, each with a case of their own."""
 
+import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 
 from clinic import config
 from clinic.app import create_app
@@ -16,10 +19,10 @@ from clinic.persistence.store import Store
 from clinic.press.press import Press
 from clinic.services import accounts, cases, records
 from clinic.services.cases import PartnerCard
+from clinic.services.definitions import definitions
 from clinic.services.instance import init_instance
 
 PASSWORD = "quite a long passphrase"
-SAID = "only-staff-may-read-this"
 
 
 @dataclass(frozen=True)
@@ -57,10 +60,20 @@ def press() -> Iterator[Press]:
     made.stop()
 
 
-@pytest.fixture
-def clinic(tmp_path: Path, press: Press) -> Iterator[Clinic]:
-    """A fresh instance."""
-    settings = config.load(tmp_path / "i", {"CLINIC_PRINT_WHEN": "complete"})
+@dataclass(frozen=True)
+class Made:
+    """A closed instance to copy from, and the ids in it."""
+
+    folder: Path
+    tokens: dict[str, str]
+    ids: tuple[str, str, str, str]
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Two counsellors and their cases, made once: copying a folder is quicker than making it."""
+    folder = tmp_path_factory.mktemp("web") / "i"
+    settings = config.load(folder, {})
     init_instance(settings)
     store = Store.open(settings)
     tokens = {}
@@ -70,11 +83,21 @@ def clinic(tmp_path: Path, press: Press) -> Iterator[Clinic]:
     both = {"a": PartnerCard(), "b": PartnerCard(beside="es")}
     case, foreign = (cases.open_case(store, tokens[name], both) for name in ("ana", "ben"))
     draft = records.start(store, tokens["ana"], case, "session", "couple")
-    held = {"day": store.today().isoformat()}
-    answers = {"held": held, "conditions": "yes", "fear": "no"}
+    answers = {"held": {"day": store.today().isoformat()}, "conditions": "yes", "fear": "no"}
     signed = finished(store, tokens["ana"], case, "safety_screening", "a", answers)
+    store.close()
+    return Made(folder, tokens, (case, draft, signed, foreign))
+
+
+@pytest.fixture
+def clinic(tmp_path: Path, made: Made, press: Press) -> Iterator[Clinic]:
+    """A fresh copy of the instance, served."""
+    shutil.copytree(made.folder, tmp_path / "i")
+    settings = config.load(tmp_path / "i", {})
+    store = Store.open(settings)
     app = create_app(settings, store, press)
-    yield Clinic(app, store, tokens, case, draft, signed, foreign)
+    app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(made.folder.parent))
+    yield Clinic(app, store, made.tokens, *made.ids)
     store.close()
 
 
@@ -84,11 +107,50 @@ def ana(clinic: Clinic) -> FlaskClient:
     return clinic.client("ana")
 
 
+def csrf(reply: Any) -> str:
+    """The form token of a page."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', reply.get_data(as_text=True))
+    return found[1] if found else ""
+
+
 def post(client: FlaskClient, address: str, **fields: Any) -> Any:
     """Send a form as a browser does: with the token of a page it has seen."""
-    import re
+    page = client.get("/help" if client.get_cookie("clinic_session") else "/sign-in")
+    return client.post(address, data={"csrf_token": csrf(page), **fields})
 
-    page = client.get("/help" if client.get_cookie("clinic_session") else "/sign-in").get_data(as_text=True)
-    found = re.search(r'name="csrf_token" value="([^"]+)"', page)
-    token = found[1] if found else ""
-    return client.post(address, data={"csrf_token": token, **fields})
+
+def prepared(clinic: Clinic, level: str = "full") -> None:
+    """Bring Ana's case to a level: agreement, both seen alone, signals of each, a map with the couple's cycle."""
+    day = {"day": clinic.store.today().isoformat()}
+    token, case = clinic.tokens["ana"], clinic.case
+    agreed = {"policy": "limited_secrets", "agreed_a": "agree", "agreed_b": "agree"}
+    answers: dict[str, Any] = {"local_duties": "Said.", **agreed, "day": {"day_a": day["day"], "day_b": day["day"]}}
+    one = definitions()["consent_and_secrets_policy"]
+    known = {placed.name for placed in one.placed("couple")}
+    answers["day"] = {field.id: day["day"] for field in one.blocks["day"].fields}
+    finished(clinic.store, token, case, one.id, "couple", {name: said for name, said in answers.items() if name in known})
+    finished(clinic.store, token, case, "safety_screening", "b", {"held": day, "conditions": "yes", "fear": "no"})
+    seen = {
+        "a.observed": [
+            {"id": "clinginess", "intensity": 3, "seen_by": "self", "words": "I write until you answer"},
+            {"id": "relationship_doubts", "intensity": 2, "seen_by": "self"},
+            {"id": "anxiety_worry", "intensity": 2, "seen_by": "counsellor"},
+        ],
+        "b.observed": [{"id": "withdrawal", "intensity": 3, "seen_by": "self"}],
+        "b.habits": [{"id": "minimising", "intensity": 2, "seen_by": "counsellor"}],
+    }
+    basics = {"held": day, "present": ["partner_a", "partner_b"], "format": "dap"}
+    finished(clinic.store, token, case, "session", "couple", basics | seen)
+    judged = {
+        "a.judgement": [
+            {"id": "attachment_insecurity", "status": "likely", "reason": "Grows with distance."},
+            {"id": "low_self_worth", "status": "ruled_out", "reason": "Speaks well of own work."},
+        ],
+        "b.judgement": [{"id": "attachment_insecurity", "status": "likely", "reason": "Steps back first."}],
+        "b.sources": [{"id": "outside_stress", "mark": 2}],
+        "cycle": {"a_does": "writes often", "b_reads": "being checked", "b_does": "goes quiet", "a_reads": "not loved"},
+        "decision": level,
+        "level_reason": "Both were seen alone.",
+        "level_days": day,
+    }
+    finished(clinic.store, token, case, "map", "couple", judged)

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from clinic.services import records
 from clinic.services.definitions import definitions
-from tests.web.conftest import PASSWORD, Clinic, post
+from tests.web.conftest import PASSWORD, Clinic, csrf, post
 
 NEEDED = {"held.day": "2026-03-03", "present": "partner_a", "format": "soap"}
 
@@ -87,8 +87,8 @@ def test_what_does_not_parse_is_kept_and_pointed_at(clinic: Clinic, ana: FlaskCl
     assert "still here" in text
     again = ana.get(f"/records/{clinic.draft}").get_data(as_text=True)
     assert "still here" in again
-    if path != "a.worried":
-        assert value.strip()[:50] in again.replace("&#x7;", "\x07")
+    if path.startswith(("held", "ideas")):  # the others are buttons, which can only show what they have
+        assert value.strip()[:50] in again
 
 
 @pytest.mark.parametrize("value", ["🫂 ❤️‍🩹 👩🏽‍🤝‍👨🏿", "ـسلام\nsecond line", "<script>alert(1)</script>", "x" * 99_999])
@@ -147,7 +147,7 @@ def test_typing_is_kept_without_saving(clinic: Clinic, ana: FlaskClient) -> None
 def test_a_form_sent_after_the_session_ended_comes_back_after_signing_in(clinic: Clinic) -> None:
     client = clinic.client()
     post(client, "/sign-in", name="ana", password=PASSWORD)
-    token = _csrf(client.get(f"/records/{clinic.draft}"))
+    token = csrf(client.get(f"/records/{clinic.draft}"))
     client.delete_cookie("clinic_session")
     fields = {"csrf_token": token, "rev": "1", "tab": "t1", "do": "draft", "ideas": "long and precious"}
     refused = client.post(f"/records/{clinic.draft}", data=fields)
@@ -157,12 +157,12 @@ def test_a_form_sent_after_the_session_ended_comes_back_after_signing_in(clinic:
     kept = re.search(r'name="kept" value="([^"]+)"', page)
     assert kept
     again = client.post(
-        "/sign-in", data={"csrf_token": _csrf(refused), "name": "ana", "password": PASSWORD, "kept": kept[1]}
+        "/sign-in", data={"csrf_token": csrf(refused), "name": "ana", "password": PASSWORD, "kept": kept[1]}
     )
     text = again.get_data(as_text=True)
     assert "long and precious" in text
     assert f'action="/records/{clinic.draft}"' in text
-    saved = client.post(f"/records/{clinic.draft}", data={**fields, "csrf_token": _csrf(again)})
+    saved = client.post(f"/records/{clinic.draft}", data={**fields, "csrf_token": csrf(again)})
     assert saved.status_code == 303
     assert records.read(clinic.store, clinic.tokens["ana"], clinic.draft).answers["ideas"] == "long and precious"
 
@@ -170,13 +170,13 @@ def test_a_form_sent_after_the_session_ended_comes_back_after_signing_in(clinic:
 def test_what_one_person_typed_never_comes_back_to_another(clinic: Clinic) -> None:
     client = clinic.client()
     post(client, "/sign-in", name="ana", password=PASSWORD)
-    token = _csrf(client.get("/help"))
+    token = csrf(client.get("/help"))
     client.delete_cookie("clinic_session")
     refused = client.post(f"/records/{clinic.draft}", data={"csrf_token": token, "ideas": "ana wrote this"})
     kept = re.search(r'name="kept" value="([^"]+)"', refused.get_data(as_text=True))
     assert kept
     reply = client.post(
-        "/sign-in", data={"csrf_token": _csrf(refused), "name": "ben", "password": PASSWORD, "kept": kept[1]}
+        "/sign-in", data={"csrf_token": csrf(refused), "name": "ben", "password": PASSWORD, "kept": kept[1]}
     )
     assert reply.status_code == 302
     assert "ana wrote" not in reply.get_data(as_text=True)
@@ -200,8 +200,3 @@ def test_the_screening_form_is_staff_from_top_to_bottom(clinic: Clinic, ana: Fla
     assert len(sections) > 3
     assert all("aud--staff" in section for section in sections)
 
-
-def _csrf(reply: Any) -> str:
-    found = re.search(r'name="csrf_token" value="([^"]+)"', reply.get_data(as_text=True))
-    assert found
-    return found[1]

@@ -15,7 +15,7 @@ TITLES = {"Caseload", "New case", "Case", "Form", "Map", "Print", "Worksheets", 
 
 def pages(clinic: Clinic) -> list[str]:
     case = f"/cases/{clinic.case}"
-    own = ["", "/work", "/card", "/map", "/print"]
+    own = ["", "/work", "/card", "/formulation", "/print"]
     return ["/", "/help", "/sheets", "/cases/new", *(case + one for one in own), f"/records/{clinic.draft}",
             f"/records/{clinic.signed}", "/nothing"]  # fmt: skip
 

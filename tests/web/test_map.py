@@ -1,0 +1,73 @@
+"""The map page: the drawing, the reasons, and that all of it stays in the staff layer."""
+
+import re
+
+from flask.testing import FlaskClient
+
+from tests.web.conftest import Clinic, finished, prepared
+
+
+def page(clinic: Clinic, ana: FlaskClient) -> str:
+    reply = ana.get(f"/cases/{clinic.case}/formulation")
+    assert reply.status_code == 200
+    return reply.get_data(as_text=True)
+
+
+def section(text: str, id_: str) -> str:
+    found = re.search(rf'<section class="card[^"]*" id="{id_}".*?\n</section>', text, re.S)
+    assert found
+    return found[0]
+
+
+def test_before_anything_was_seen(clinic: Clinic, ana: FlaskClient) -> None:
+    text = page(clinic, ana)
+    assert "Nothing seen yet" in text
+    assert "Not ready yet." in section(text, "sheets")  # joint: exactly what any empty list says
+
+
+def test_signals_lead_to_mechanisms_and_sheets_with_their_reasons(clinic: Clinic, ana: FlaskClient) -> None:
+    prepared(clinic)
+    text = page(clinic, ana)
+    sheets = section(text, "sheets")
+    for wanted in ("A steady place", "Our loop", "said by this partner", "Grows with distance.", "What speaks against it"):
+        assert wanted in sheets
+    for to in ("a", "b", "joint"):
+        assert f'name="to" value="{to}"' in sheets
+    side = section(text, "side-a")
+    assert side.count('class="link-') >= 4
+    assert "Ruled out" in side
+    assert "Speaks well of own work." in side
+    assert "Stress from outside" in section(text, "side-b")
+    for said in ("writes often", "being checked", "goes quiet", "not loved"):
+        assert said in section(text, "cycle")
+
+
+def test_the_level_stands_with_its_reason_and_end(clinic: Clinic, ana: FlaskClient) -> None:
+    prepared(clinic)
+    level = section(page(clinic, ana), "level")
+    assert "Both were seen alone." in level
+    assert "Ends by itself on" in level
+
+
+def test_a_rule_shows_what_clears_it_and_only_here(clinic: Clinic, ana: FlaskClient) -> None:
+    prepared(clinic)
+    day = {"day": clinic.store.today().isoformat()}
+    more = {
+        "held": day, "present": ["partner_a"], "format": "dap",
+        "a.observed": [{"id": "jealousy", "intensity": 3, "seen_by": "self"}],
+        "b.observed": [{"id": "withdrawal", "intensity": 3, "seen_by": "counsellor"}],
+    }  # fmt: skip
+    finished(clinic.store, clinic.tokens["ana"], clinic.case, "session", "couple", more)
+    level = section(page(clinic, ana), "level")
+    assert "Possible fear" in level
+    assert "What clears it:" in level
+    for outside in ("", "/print"):
+        other = ana.get(f"/cases/{clinic.case}{outside}").get_data(as_text=True)
+        assert "Possible fear" not in other
+        assert "R1" not in other
+
+
+def test_drafts_do_not_count(clinic: Clinic, ana: FlaskClient) -> None:
+    assert "No map yet." in page(clinic, ana)
+    prepared(clinic)
+    assert section(page(clinic, ana), "history").count("Map of") == 1
