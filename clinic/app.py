@@ -119,7 +119,7 @@ def configure_replies(app: Flask) -> None:
     @app.after_request
     def headers(response: Response) -> Response:
         for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
+            response.headers[name] = value  # also over what send_file wrote: a PDF is not kept either
         if request.endpoint == "static":
             response.headers["Cache-Control"] = "no-cache"
         if response.mimetype == "application/pdf":

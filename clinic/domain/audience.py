@@ -28,6 +28,9 @@ VIEWS: Final[dict[Purpose, frozenset[Scope]]] = {
     "sheet:b": frozenset({"joint", "b"}),
 }
 
+# The purpose of a sheet, by its reader.
+SHEETS: Final[dict[Recipient, Purpose]] = {"joint": "sheet:joint", "a": "sheet:a", "b": "sheet:b"}
+
 # The one flow rule (DECISIONS D1): what an answer of one audience may decide or fill.
 FLOWS: Final[dict[Audience, frozenset[Audience]]] = {
     "joint": frozenset({"joint", "a", "b", "staff", "recipient"}),
@@ -56,4 +59,4 @@ def about_of(recipient: Recipient) -> About:
 
 def readable(recipient: Recipient) -> frozenset[Scope]:
     """The scopes that may stand on this recipient's paper."""
-    return VIEWS["sheet:joint" if recipient == "joint" else "sheet:a" if recipient == "a" else "sheet:b"]
+    return VIEWS[SHEETS[recipient]]

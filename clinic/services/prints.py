@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from sqlalchemy import select
 
-from clinic.domain.audience import RECIPIENTS, Recipient
+from clinic.domain.audience import RECIPIENTS, SHEETS, Recipient
 from clinic.persistence.models import Print
 from clinic.persistence.store import Store
 from clinic.services.unit_of_work import ident, unit_of_work
@@ -41,14 +41,7 @@ def note(store: Store, token: str, case_id: str, code: str, job: PrintJob) -> No
     scope = job.recipient
     with unit_of_work(store, write=True) as session:
         record = ident(job.record) if job.record else None
-        view = store.keyholder.open(
-            token,
-            ident(case_id),
-            f"sheet:{scope}",
-            job.sheet,
-            scope,
-            record,  # type: ignore[arg-type]
-        )
+        view = store.keyholder.open(token, ident(case_id), SHEETS[scope], job.sheet, scope, record)
         print_id = uuid4()
         content = {
             "sheet": job.sheet,

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from clinic.domain import formulation
 from clinic.domain.answer import Answers, Checked, kept, missing, shown
-from clinic.domain.audience import ABOUTS, RECIPIENTS, About, Purpose, Recipient, Scope, about_of
+from clinic.domain.audience import ABOUTS, RECIPIENTS, SHEETS, About, Recipient, Scope, about_of
 from clinic.domain.definition import Definition, Text
 from clinic.domain.errors import Conflict, Denied, Invalid, NotFound, Refused
 from clinic.persistence import texts
@@ -28,7 +28,6 @@ from clinic.services.unit_of_work import current, ident, unit_of_work
 
 ADDENDUM: Final = "addendum"  # the shipped definition of an addendum
 _TAB: Final = re.compile(r"[A-Za-z0-9_-]{0,40}\Z")
-_SHEETS: Final[dict[Recipient, Purpose]] = {"joint": "sheet:joint", "a": "sheet:a", "b": "sheet:b"}
 
 __all__ = ["RecordLine", "RecordView", "start", "read", "save_draft", "finish", "autosave", "for_recipient"]
 
@@ -201,7 +200,7 @@ def _for_paper(
         raise Refused
     case, sheet = ident(case_id), beside or definition_id
     record = _ident_or_refused(record_id) if record_id else None
-    view = store.keyholder.open(token, case, _SHEETS[recipient], sheet, recipient, record)
+    view = store.keyholder.open(token, case, SHEETS[recipient], sheet, recipient, record)
     head = view.heads.get(record) if record else _newest(view.heads, definition_id, about_of(recipient))
     wanted = (definition_id, about_of(recipient))
     if head is not None and (not head.signed_at or (head.definition, head.about) != wanted):

@@ -14,9 +14,10 @@ def page(clinic: Clinic, ana: FlaskClient) -> str:
 
 
 def section(text: str, id_: str) -> str:
-    found = re.search(rf'<section class="card[^"]*" id="{id_}".*?\n</section>', text, re.S)
-    assert found
-    return found[0]
+    """One card of the page, up to the next."""
+    start = re.search(rf'<section class="card[^"]*" id="{id_}"', text)
+    assert start
+    return text[start.start() :].split('\n<section class="card', 1)[0]
 
 
 def test_before_anything_was_seen(clinic: Clinic, ana: FlaskClient) -> None:
