@@ -142,6 +142,11 @@ def warm_page(job: PrintJob) -> Page:
     return _page(shipped(job.sheet), None, job, "")
 
 
+def filled_page(definition: Definition, answers: Mapping[str, Any], job: PrintJob) -> Page:
+    """A page of made-up answers for the benchmark; never refused."""
+    return _page(definition, answers, job, new_code())
+
+
 def _printable(sheet: documents.Sheet, books: Sequence[Catalogue]) -> None:
     """A character that no font has is an error with its place, never a box on paper."""
     for book in books:

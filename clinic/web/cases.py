@@ -17,6 +17,7 @@ from clinic.i18n.locales import translated
 from clinic.services import cases, records
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
+from clinic.services.records import RecordLine
 from clinic.web.auth import token
 from clinic.web.clinic import settings, store
 
@@ -134,7 +135,7 @@ def work(case_id: object) -> ResponseReturnValue:
     listed = records.listing(store(), token(), case.id)
     known = definitions()
     steps = [
-        (known[id_], [(about, [one for one in listed if (one.definition_id, one.about) == (id_, about)]) for about in abouts])
+        (known[id_], [(about, _of(listed, id_, about)) for about in abouts])
         for id_, abouts in PATH
         if id_ in known
     ]
@@ -142,6 +143,10 @@ def work(case_id: object) -> ResponseReturnValue:
     more = [one for one in known.values() if one.kind in MORE and one.id not in dict(PATH)]
     prints = {one.id: one.recipients for one in known.values()}
     return render_template("web/cases/work.html", case=case, steps=steps, others=others, more=more, prints=prints)
+
+
+def _of(listed: list[RecordLine], id_: str, about: str) -> list[RecordLine]:
+    return [one for one in listed if (one.definition_id, one.about) == (id_, about)]
 
 
 def _card(form: CaseForm, side: str, before: PartnerCard) -> PartnerCard:

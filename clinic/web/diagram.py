@@ -5,7 +5,7 @@ has its middle at (i + ½) / n. Points go to the first column of a pair on the l
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
@@ -60,7 +60,7 @@ def draw(drawn: Map, found: Suggestions, about: Partner, label: Label) -> Drawin
     return Drawing(
         tuple(_to(box, [named[j] for i, j, _ in first if i == row]) for row, box in enumerate(seen)),
         tuple(
-            Box(lane.kind, lane.id, named[row], status=lane.status, to=tuple(titles[j] for i, j, _ in second if i == row))
+            _to(Box(lane.kind, lane.id, named[row], status=lane.status), [titles[j] for i, j, _ in second if i == row])
             for row, lane in enumerate(lanes)
         ),
         tuple(Box("sheet", one.sheet, titles[row], recipient=one.recipient) for row, one in enumerate(sheets)),
@@ -72,11 +72,9 @@ def draw(drawn: Map, found: Suggestions, about: Partner, label: Label) -> Drawin
 def _lanes(drawn: Map, found: Suggestions, about: Partner) -> list[Lane]:
     """Mechanisms with a line or a judgement, and every other lane that has points; the strongest first."""
     linked = {one.mechanism for one in drawn.links if one.about == about}
-    return [
-        lane
-        for lane in found.trace.lanes[about]
-        if lane.status != "ruled_out" and (lane.points or (lane.kind == "mechanism" and (lane.id in linked or lane.status)))
-    ]
+    judged = {lane.id for lane in found.trace.lanes[about] if lane.kind == "mechanism" and lane.status}
+    open_ = [lane for lane in found.trace.lanes[about] if lane.status != "ruled_out"]
+    return [lane for lane in open_ if lane.points or lane.id in linked | judged]
 
 
 def _seen(drawn: Map, about: Partner, label: Label) -> list[Box]:
@@ -117,7 +115,7 @@ def _strength(points: Fraction) -> int:
 
 
 def _to(box: Box, names: list[str]) -> Box:
-    return Box(box.kind, box.id, box.title, box.level, box.seen_by, to=tuple(names))
+    return replace(box, to=tuple(names))
 
 
 def _curves(edges: list[Edge], left: int, right: int, leading: set[int]) -> tuple[tuple[str, int, bool], ...]:

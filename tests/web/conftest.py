@@ -124,11 +124,10 @@ def prepared(clinic: Clinic, level: str = "full") -> None:
     day = {"day": clinic.store.today().isoformat()}
     token, case = clinic.tokens["ana"], clinic.case
     agreed = {"policy": "limited_secrets", "agreed_a": "agree", "agreed_b": "agree"}
-    answers: dict[str, Any] = {"local_duties": "Said.", **agreed, "day": {"day_a": day["day"], "day_b": day["day"]}}
+    answers: dict[str, Any] = {"local_duties": "Said.", **agreed}
     one = definitions()["consent_and_secrets_policy"]
-    known = {placed.name for placed in one.placed("couple")}
     answers["day"] = {field.id: day["day"] for field in one.blocks["day"].fields}
-    finished(clinic.store, token, case, one.id, "couple", {name: said for name, said in answers.items() if name in known})
+    finished(clinic.store, token, case, one.id, "couple", answers)
     finished(clinic.store, token, case, "safety_screening", "b", {"held": day, "conditions": "yes", "fear": "no"})
     seen = {
         "a.observed": [

@@ -10,6 +10,7 @@ from clinic.services import records
 from clinic.services.definitions import definitions
 from tests.web.conftest import PASSWORD, Clinic, csrf, post
 
+HONEST = ["🫂 ❤️‍🩹 👩🏽‍🤝‍👨🏿", "ـسلام\nsecond line", "<script>alert(1)</script>", "x" * 99_999]
 NEEDED = {"held.day": "2026-03-03", "present": "partner_a", "format": "soap"}
 
 
@@ -91,7 +92,7 @@ def test_what_does_not_parse_is_kept_and_pointed_at(clinic: Clinic, ana: FlaskCl
         assert value.strip()[:50] in again
 
 
-@pytest.mark.parametrize("value", ["🫂 ❤️‍🩹 👩🏽‍🤝‍👨🏿", "ـسلام\nsecond line", "<script>alert(1)</script>", "x" * 99_999])
+@pytest.mark.parametrize("value", HONEST)
 def test_any_honest_text_comes_back_as_it_was(clinic: Clinic, ana: FlaskClient, value: str) -> None:
     assert save(ana, clinic.draft, ideas=value.replace("\n", "\r\n")).status_code == 303
     assert records.read(clinic.store, clinic.tokens["ana"], clinic.draft).answers["ideas"] == value
@@ -123,7 +124,8 @@ def test_a_row_is_added_without_losing_the_form(clinic: Clinic, ana: FlaskClient
 def test_the_second_tab_loses_nothing(clinic: Clinic, ana: FlaskClient) -> None:
     old = rev(ana, clinic.draft)
     save(ana, clinic.draft, ideas="first tab")
-    reply = post(ana, f"/records/{clinic.draft}", rev=old, tab="t2", do="draft", ideas="second tab", **{"a.risk": "calm"})
+    mine = {"rev": old, "tab": "t2", "do": "draft", "ideas": "second tab", "a.risk": "calm"}
+    reply = post(ana, f"/records/{clinic.draft}", **mine)
     text = reply.get_data(as_text=True)
     assert reply.status_code == 409
     assert "first tab" in text

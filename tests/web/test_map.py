@@ -30,7 +30,8 @@ def test_signals_lead_to_mechanisms_and_sheets_with_their_reasons(clinic: Clinic
     prepared(clinic)
     text = page(clinic, ana)
     sheets = section(text, "sheets")
-    for wanted in ("A steady place", "Our loop", "said by this partner", "Grows with distance.", "What speaks against it"):
+    reasons = ("said by this partner", "Grows with distance.", "What speaks against it")
+    for wanted in ("A steady place", "Our loop", *reasons):
         assert wanted in sheets
     for to in ("a", "b", "joint"):
         assert f'name="to" value="{to}"' in sheets
