@@ -1,7 +1,7 @@
 """All sheets at one look: `python -m tests.documents.contact_sheet [--locale ar] [--size large] …` writes PNGs.
 
-One row for each sheet and recipient, its pages side by side; one picture for each locale, for a person to look at.
-Prints the pages of each sheet and how far down each is used, so that half-empty pages can be found in a list too.
+Every sheet for every recipient, one picture for each locale, for a person to look at. Prints how far down each page
+is used, so that half-empty pages can be found in a list too.
 """
 
 import argparse
@@ -26,7 +26,7 @@ GAP = 12  # px between pages
 DESK = (138, 143, 152)
 FOOT = 0.93  # share of the height above the footer
 
-Row = tuple[str, list[Image.Image]]
+Named = tuple[str, Image.Image]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,12 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         for locale in args.locale or ["en"]:
             tags = [locale, args.beside] if args.beside not in ("", locale) else [locale]
-            rows = [(label, _pictures(press, page, args.dpi)) for label, page in _pages(tags, args)]
-            for place in range(0, len(rows), args.rows):
-                name = f"{'+'.join(tags)}-{args.state}-{place // args.rows + 1:02}.png"
-                _together(rows[place : place + args.rows]).save(args.out / name)
-            for label, pictures in rows:
+            pages: list[Named] = []
+            for label, page in _pages(tags, args):
+                pictures = _pictures(press, page, args.dpi)
                 print("+".join(tags), label, *(f"{used(one):.0%}" for one in pictures))
+                pages += [(f"{label} {number}", one) for number, one in enumerate(pictures, 1)]
+            for place in range(0, len(pages), args.most):
+                name = f"{'+'.join(tags)}-{args.state}-{place // args.most + 1:02}.png"
+                _together(pages[place : place + args.most], args.across).save(args.out / name)
     finally:
         press.stop()
 
@@ -59,7 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ink", choices=("full", "saver"), default="full")
     parser.add_argument("--draft", action="store_true")
     parser.add_argument("--dpi", type=int, default=50)
-    parser.add_argument("--rows", type=int, default=1000, help="sheets in one picture")
+    parser.add_argument("--across", type=int, default=8, help="pages in a row")
+    parser.add_argument("--most", type=int, default=1000, help="pages in one picture")
     parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
     return parser
 
@@ -87,19 +90,16 @@ def _pictures(press: Press, page: Page, dpi: int) -> list[Image.Image]:
         return [Image.open(io.BytesIO(png)).convert("RGB") for png in press.images(page, child, dpi)]
 
 
-def _together(rows: Sequence[Row]) -> Image.Image:
-    """Rows of pages on a grey desk, each under its label."""
-    width = max(sum(one.width + GAP for one in pictures) for _, pictures in rows) + GAP
-    height = sum(max(one.height for one in pictures) + 2 * GAP for _, pictures in rows) + GAP
-    desk = Image.new("RGB", (width, height), DESK)
-    pen, top = ImageDraw.Draw(desk), GAP
-    for label, pictures in rows:
-        pen.text((GAP, top - 1), label, fill="white")
-        left = GAP
-        for one in pictures:
-            desk.paste(one, (left, top + GAP))
-            left += one.width + GAP
-        top += max(one.height for one in pictures) + 2 * GAP
+def _together(pages: Sequence[Named], across: int) -> Image.Image:
+    """Pages on a grey desk in reading order, each under its name."""
+    wide, high = (max(sizes) + GAP for sizes in zip(*(one.size for _, one in pages), strict=True))
+    down = -(-len(pages) // across)
+    desk = Image.new("RGB", (across * wide + GAP, down * (high + GAP) + GAP), DESK)
+    pen = ImageDraw.Draw(desk)
+    for place, (name, one) in enumerate(pages):
+        left, top = GAP + place % across * wide, GAP + place // across * (high + GAP)
+        pen.text((left, top - 1), name, fill="white")
+        desk.paste(one, (left, top + GAP))
     return desk
 
 

@@ -118,7 +118,7 @@ ASKED = {
     "fear": ["no", "yes"],
     "consent": ["wanted", "went_along", "could_not_say_no"],
     "suicide": ["asked", "plan"],
-    "cause": ["none", "breach_known", "breach_hidden"],
+    "cause": ["none", "breach_known", "breach_going_on", "breach_ended", "breach_hidden"],
     "medical": ["asked"],
     "intimate": ["yes", "no"],
     "loop": ["ruled_out", "possible"],
