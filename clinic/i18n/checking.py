@@ -10,15 +10,15 @@ from clinic.domain.definition import hidden
 
 BRACES = re.compile(r"\{[^{}]*\}|[{}]")
 PERCENTS = re.compile(r"%\([A-Za-z_]+\)[sd]|%%|%")
-NAME = re.compile(r"\{[a-z_]+\}\Z")
 LONGEST = 3  # a target may be so many times longer than its source (plus 20 characters)
 
 
 def problems(entry: polib.POEntry, percent: bool) -> Iterator[str]:
     """Faults that block. `percent`: the sentence goes through %-formatting (the web interface)."""
-    targets = [entry.msgstr, *entry.msgstr_plural.values()]
-    for target in filter(None, targets):
-        yield from _placeholders(entry.msgid, target, percent)
+    sources = [entry.msgid, *filter(None, [entry.msgid_plural])]  # “one answer” may leave out the number
+    for target in filter(None, [entry.msgstr, *entry.msgstr_plural.values()]):
+        if all(_placeholders(source, percent) != _placeholders(target, percent) for source in sources):
+            yield "has other placeholders than its source"
         if any(hidden(character) or character in "\u2066\u2067\u2068\u2069" for character in target):
             yield "has a hidden control character"
         if re.search(r"<[a-zA-Z/!]", target) and "<" not in entry.msgid:
@@ -27,10 +27,8 @@ def problems(entry: polib.POEntry, percent: bool) -> Iterator[str]:
             yield "is much longer than its source"
 
 
-def _placeholders(source: str, target: str, percent: bool) -> Iterator[str]:
-    pattern = PERCENTS if percent else BRACES
-    if Counter(pattern.findall(source)) != Counter(pattern.findall(target)):
-        yield "has other placeholders than its source"
+def _placeholders(text: str, percent: bool) -> Counter[str]:
+    return Counter((PERCENTS if percent else BRACES).findall(text))
 
 
 def check(po: polib.POFile, percent: bool) -> list[str]:

@@ -134,8 +134,10 @@ class Walk:
 def axe(page: Page) -> list[str]:
     """What axe-core finds: rule and the first places."""
     page.evaluate(AXE.read_text("utf-8"))
-    found: Any = page.evaluate("async () => (await axe.run()).violations")
-    return [f"{one['id']}: {[node['html'][:120] for node in one['nodes'][:3]]}" for one in found]
+    run = "async () => { const { passes, violations } = await axe.run(); return { passes, violations } }"
+    found: Any = page.evaluate(run)
+    assert len(found["passes"]) > 15, "axe looked at nothing"
+    return [f"{one['id']}: {[node['html'][:120] for node in one['nodes'][:3]]}" for one in found["violations"]]
 
 
 @pytest.fixture
