@@ -1,9 +1,10 @@
 """The web application: create_app is a short list of configure steps, in order."""
 
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 
 from clinic import resources
 from clinic.config import Settings
@@ -29,6 +30,13 @@ HEADERS = {
 }
 
 
+class InMemory(Request):
+    """A request whose files stay in memory: Werkzeug writes larger ones to a temporary file in clear."""
+
+    def _get_file_stream(self, *_: object, **__: object) -> BytesIO:
+        return BytesIO()
+
+
 def create_app(settings: Settings, store: Store, press: Press) -> Flask:
     """The application of one clinic. Store and press are made by the caller, the press first: it must hold no key."""
     app = Flask("clinic", template_folder=str(resources.templates()), static_folder="static", instance_path="/")
@@ -46,6 +54,7 @@ def create_app(settings: Settings, store: Store, press: Press) -> Flask:
 def configure_flask(app: Flask, store: Store) -> None:
     """Limits and cookies. FLASK_DEBUG is ignored on purpose."""
     app.debug = False
+    app.request_class = InMemory
     app.config.update(
         SECRET_KEY=store.web_secret(),
         MAX_CONTENT_LENGTH=BODY_BYTES,
@@ -120,8 +129,8 @@ def configure_replies(app: Flask) -> None:
     def headers(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers[name] = value  # also over what send_file wrote: a PDF is not kept either
-        if request.endpoint == "static":
-            response.headers["Cache-Control"] = "no-cache"
+        # Set, not left to a default: a PDF comes with a line of its own, by which a browser would keep a copy.
+        response.headers["Cache-Control"] = "no-cache" if request.endpoint == "static" else HEADERS["Cache-Control"]
         if response.mimetype == "application/pdf":
             response.headers["Content-Security-Policy"] = PDF_POLICY
         return response

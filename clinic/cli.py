@@ -133,12 +133,17 @@ def sheets(as_json: bool) -> None:
 
 
 @clinic.command()
-@click.argument("files", nargs=-1, required=True, type=THERE)
-def check(files: Sequence[Path]) -> None:
-    """Validate definitions; errors name file, section and block."""
+@click.argument("files", nargs=-1, type=THERE)
+@click.option("--lock", is_flag=True, help="For a release: write forms/versions.lock anew.")
+def check(files: Sequence[Path], lock: bool) -> None:
+    """Validate definitions, library lists and weights; errors name file, section and block."""
     from clinic.services import check
 
+    if not files and not lock:
+        raise click.UsageError("Name the files to check.")
     problems = check.check(files)
+    if lock and not problems:
+        click.echo(f"clinic: {check.lock()} definitions locked")
     for problem in problems:
         click.echo(f"clinic: {problem}", err=True)
     sys.exit(1 if problems else 0)

@@ -4,7 +4,7 @@ Sizes that follow the hand that writes are in mm, sizes that follow the eye in r
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from clinic.documents import script, words
-from clinic.documents.sheet import Part, Sheet, Speaks, When
+from clinic.documents.sheet import Part, Sheet, Speaks, Step, When
 from clinic.domain.answer import DAYS
 from clinic.domain.definition import Item, Text
 from clinic.domain.page import Page
@@ -21,14 +21,18 @@ from clinic.resources import templates
 PAPERS: Final = {"a4": ("210mm 297mm", 210.0), "letter": ("215.9mm 279.4mm", 215.9)}  # CSS size, width in mm
 # Scripts whose letters look smaller or stand taller than Latin at one size: factor of size, line height.
 METRICS: Final = {
-    **dict.fromkeys(("ar", "fa"), (1.1, 1.6)),
+    **dict.fromkeys(("ar", "fa"), (1.06, 1.54)),
     "ur": (1.1, 1.75),
     **dict.fromkeys(("hi", "bn", "pa", "ta", "te", "th", "am"), (1.0, 1.6)),
     **dict.fromkeys(("ja", "ko", "zh"), (0.95, 1.55)),
 }
 # Characters of one answer above which it leaves its box or cell for a list: no box is clipped, no column endless.
 SPILL: Final = {"diagram": 170, "grid": 60, "table": 480}  # a table's is shared by its columns
-ROW: Final = {"low": 0.7, "mid": 1.1, "tall": 2.4}  # height of a table row, in lines of a list
+# About how high things are on paper, in mm, to tell what may stand on one page as a whole.
+ROW: Final = {"low": 10, "mid": 17, "tall": 37}
+MARK_ROW, WEEK_ROW, OPTION, RULE = 10, 16, 7, 10
+WHOLE: Final = 85  # mm above which a table or a list breaks between its rows
+SIGN: Final = 2.05  # mm of width that one letter of an answer needs in a table, in normal size
 LINE: Final = 60  # characters of one answer that fit beside a label
 KEEP: Final = 420  # characters of one answer above which a block may break over pages
 
@@ -127,15 +131,54 @@ class View:
         """Whether the block stays on one page: not when somebody wrote a lot, or in a long list."""
         wrote = sum(len(value) for value in part.values.values() if isinstance(value, str))
         block = part.block
-        row = ROW[block.size] if block.kind == "table" else 1
-        many = row * (len(block.rows) + len(part.rows)) + len(block.options) / (1 if self.two else block.cols)
-        lines = sum(ask.lines + 2 for ask in block.asks)
-        return wrote < KEEP and many < 9 and lines < 14
+        row = {"table": ROW[block.size], "grid": WEEK_ROW}.get(block.kind, MARK_ROW)
+        options = len(block.options) / (1 if self.two or self.large else block.cols)
+        high = row * (len(block.rows) + len(part.rows)) + OPTION * options
+        lines = sum(ask.lines + 2 for ask in block.asks) * RULE
+        wide = 1.5 if self.two or self.large else 1  # words take more lines
+        return wrote < KEEP and high * wide < WHOLE and lines < 140
+
+    def cards(self, part: Part) -> list[str]:
+        """The rows of an open table when each is a table of its own: what was answered, and two to fill in."""
+        return [row for row in part.rows if row] + [row for row in part.rows if not row][:2]
+
+    def day_part(self, sheet: Sheet) -> Part | None:
+        """The day a sheet asks for first of all: it stands in the head, in place of the date of every sheet."""
+        step = sheet.steps[0] if sheet.room and sheet.steps else None
+        if not step or len(step.parts) < 2:
+            return None
+        first, block = step.parts[0], step.parts[0].block
+        plain = block.kind == "date" and len(block.fields) == 1 and not (block.label or block.hint or first.when)
+        return first if plain and block.fields[0].type == "date" else None
+
+    def steps(self, sheet: Sheet) -> tuple[Step, ...]:
+        """The steps below the head."""
+        if not self.day_part(sheet):
+            return sheet.steps
+        return (replace(sheet.steps[0], parts=sheet.steps[0].parts[1:]), *sheet.steps[1:])
+
+    def tied(self, part: Part, place: int, count: int) -> bool:
+        """Whether a row may not start a page: neither the first nor the last row stands alone."""
+        return part.block.size != "tall" and place > 0 and (place == 1 or place == count - 1)
 
     def spills(self, part: Part) -> bool:
         """Whether an answer is too long for its box or cell: then all answers follow as a list."""
         most = SPILL[part.kind] // max(len(part.block.columns), 1) // (2 if self.large else 1)
-        return any(isinstance(value, str) and len(value) > most for value in part.values.values())
+        if any(isinstance(value, str) and len(value) > most for value in part.values.values()):
+            return True
+        return any(self._splits(part, column.id, column.width) for column in part.block.columns if column.type == "text")
+
+    def _splits(self, part: Part, column: str, percent: int) -> bool:
+        """Whether a word is longer than its column is wide."""
+        count = len(part.block.columns)
+        wide = self.width * (percent or 70 / count) / 100 - (3.4 if count > 5 else 5.4)
+        most = 30 if self.turns(part) else wide / SIGN / (1.6 if self.large else 1)
+        words_ = (str(part.values.get(path, "")).split() for path in part.values if path.endswith(f".{column}"))
+        return any(len(word) > most for row in words_ for word in row)
+
+    def turns(self, part: Part) -> bool:
+        """Whether a table has too many columns for large print: then each row is a small table of its own."""
+        return self.large and len(part.block.columns) > (3 if self.two else 4)
 
     def long(self, part: Part) -> list[str]:
         """Leaves whose answer does not fit on a line."""

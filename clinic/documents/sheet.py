@@ -55,6 +55,8 @@ class Part:
     @property
     def silent(self) -> bool:
         """Nothing was answered and nobody will write: the question and “No answer” are enough."""
+        if self.kind == "date" and not self.block.label:  # its fields are its questions
+            return False
         return not self.room and not self.values and self.kind not in SILENT
 
 

@@ -10,7 +10,7 @@ Answers of a record are `{name: answer}` by placed name; their JSON shapes are t
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, time
 from typing import Any, Final
 
@@ -262,8 +262,8 @@ def row_ids(block: Block, answer: Any) -> tuple[str, ...]:
 class Checked:
     """Answers after reading: values by placed name, texts that did not parse by field path, and why."""
 
-    answers: dict[str, Any]
-    raw: dict[str, str | list[str]]
+    answers: dict[str, Any] = field(repr=False)
+    raw: dict[str, str | list[str]] = field(repr=False)
     wrong: dict[str, str]
 
 

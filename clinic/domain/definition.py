@@ -39,6 +39,7 @@ ASKED: Final = "fear consent suicide cause medical intimate loop stay worse".spl
 
 ID = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
 RESERVED: Final = frozenset({"a", "b", "joint", "staff", "couple"})  # they prefix field names
+TAKEN: Final = frozenset({"csrf_token", "rev", "tab", "do"})  # fields that every form has beside its blocks
 
 
 @dataclass(frozen=True)
@@ -471,6 +472,8 @@ class _Builder:
         self.known(data, ITEM)
         id_ = self.ident(data)
         own = f"{key}.{id_}"
+        if name == "columns" and id_ == "id":
+            raise self.fail('the id "id" is reserved: rows have it')
         label = self.text(data, "label", self.line(data, "key", own), needed=name != "nodes")
         types = {"columns": COLUMN_TYPES, "fields": FIELD_TYPES, "rows": ("text", "tick", "number")}
         kind = self.word(data, "type", types.get(name, ("text",)), "tick" if name == "rows" else "text")
@@ -629,6 +632,8 @@ class _Builder:
         id_ = self.ident(data)
         if id_ in self.seen:
             raise self.fail("is the second block with this id")
+        if id_ in TAKEN:
+            raise self.fail(f'the id "{id_}" is reserved')
         kind = self.word(data, "kind", tuple(ALLOWED))
         self.known(data, COMMON | ALLOWED[kind])
         for name in NEEDS.get(kind, ()):

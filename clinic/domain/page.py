@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 LIMIT = 2_000_000  # bytes of the JSON form
 
@@ -15,7 +15,7 @@ class Page:
     templates); `lang` is a BCP 47 tag; `title` is all that the file's metadata will say about the sheet.
     """
 
-    html: str
+    html: str = field(repr=False)
     styles: tuple[str, ...]
     lang: str
     title: str

@@ -5,6 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -83,14 +84,20 @@ def sign_in(store: Store, name: str, password: str, address: str = "") -> str:
         account, hashed = (found.id, found.password) if found else (None, None)
     if not store.keyholder.password_fits(hashed, password) or account is None:
         raise SignIn
-    token = secrets.token_urlsafe(32)
     with unit_of_work(store, write=True) as session:
         now = store.clock()
         session.execute(delete(Throttle).where(Throttle.key == tags["account"]))
         session.execute(update(Throttle).where(Throttle.key == tags["address"]).values(fails=Throttle.fails - 1))
-        session.execute(delete(SignedIn).where((SignedIn.created < now - ABSOLUTE) | (SignedIn.seen < now - IDLE)))
-        session.add(SignedIn(token_hash=token_hash(token), account_id=account, created=now, seen=now))
-    return token
+        return _begin(session, account, now)
+
+
+def demo_session(store: Store) -> str:
+    """The token of a session of the demo's account, which has no secret to keep. Denied in any other instance."""
+    if not store.demo:
+        raise Denied
+    with unit_of_work(store, write=True) as session:
+        account = session.scalars(select(Account.id).where(Account.name == DEMO)).one()
+        return _begin(session, account, store.clock())
 
 
 def actor(store: Store, token: str) -> Actor:
@@ -114,6 +121,14 @@ def sign_out(store: Store, token: str) -> None:
 def sign_in_name(name: str) -> str:
     """Names compare without case, width or spaces around them."""
     return unicodedata.normalize("NFKC", name).casefold().strip()
+
+
+def _begin(session: Session, account: UUID, now: datetime) -> str:
+    """A new session, stored; those that have ended go."""
+    token = secrets.token_urlsafe(32)
+    session.execute(delete(SignedIn).where((SignedIn.created < now - ABSOLUTE) | (SignedIn.seen < now - IDLE)))
+    session.add(SignedIn(token_hash=token_hash(token), account_id=account, created=now, seen=now))
+    return token
 
 
 def _awake(store: Store, token: str, now: datetime) -> None:

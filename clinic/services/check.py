@@ -12,7 +12,9 @@ from typing import Any
 from clinic import resources
 from clinic.domain.definition import Definition
 from clinic.domain.errors import ClinicError
-from clinic.services.definitions import definitions, read
+from clinic.domain.library import parse_library
+from clinic.domain.suggest import parse_tables
+from clinic.services.definitions import definitions, library, library_files, read
 
 
 def check(paths: Iterable[Path]) -> list[str]:
@@ -21,12 +23,22 @@ def check(paths: Iterable[Path]) -> list[str]:
     problems = []
     for path in paths:
         try:
-            definition = read(path)
+            problems += _check(path, locked)
         except ClinicError as error:
             problems.append(str(error))
-        else:
-            problems += broken_promises(definition, locked.get(definition.id))
     return problems
+
+
+def _check(path: Path, locked: dict[str, Any]) -> list[str]:
+    """One file: weights, a library list (with the other lists as shipped), or a definition."""
+    if path.name == "suggestion.toml":
+        parse_tables(path.read_bytes(), library())
+    elif path.parent.name == "library":
+        parse_library(library_files() | {path.stem: path.read_bytes()})
+    else:
+        definition = read(path)
+        return broken_promises(definition, locked.get(definition.id))
+    return []
 
 
 def broken_promises(definition: Definition, old: dict[str, Any] | None) -> list[str]:

@@ -16,8 +16,13 @@ OWN = "own_"  # the prefix of a clinic's own definitions; shipped ones are never
 @cache
 def library() -> Library:
     """The clinical library."""
+    return parse_library(library_files())
+
+
+def library_files() -> dict[str, bytes]:
+    """The shipped lists as they are on disk, by name."""
     folder = resources.forms() / "library"
-    return parse_library({path.stem: path.read_bytes() for path in sorted(folder.glob("*.toml"))})
+    return {path.stem: path.read_bytes() for path in sorted(folder.glob("*.toml"))}
 
 
 @cache

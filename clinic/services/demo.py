@@ -106,14 +106,21 @@ def prints(settings: Settings, password: str) -> list[str]:
         lines = []
         for wanted in PRINTS:
             printed = _printed(store, press, token, ids.get(wanted.case, ""), wanted, settings)
-            (settings.prints / printed.name).write_bytes(printed.pdf)
+            keep(settings.prints / printed.name, printed.pdf)
             lines.append(f"{printed.name}  {wanted.says}")
         accounts.sign_out(store, token)
         store.close()
     finally:
         press.stop()
-    contents.write_text("\n".join(lines) + "\n", "utf-8")
+    keep(contents, ("\n".join(lines) + "\n").encode())
     return lines
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read, whatever stood there before."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_bytes(content)
 
 
 def _lines(contents: Path) -> list[str]:

@@ -22,7 +22,7 @@ from clinic.i18n.locales import NAMES
 from clinic.persistence.store import Store
 from clinic.press import fonts
 from clinic.press.press import Press, PressError
-from clinic.services import cases, prints, records, terminal
+from clinic.services import accounts, cases, prints, records, terminal
 from clinic.services.definitions import definition as shipped
 from clinic.services.prints import PrintJob
 from clinic.services.readiness import readiness
@@ -198,11 +198,22 @@ def from_command_line(
             return blank(press, job, print_when).pdf
         if settings is None:
             raise Usage("name the instance that has the case")
-        store = Store.open(settings)
-        token = terminal.token(store, account)
-        case_id = next((one.id for one in cases.caseload(store, token) if one.code == case), None)
-        if case_id is None:
-            raise NotFound
-        return filled(store, press, token, case_id, job, print_when).pdf
+        return _of_case(settings, press, account, case, job)
     finally:
         press.stop()
+
+
+def _of_case(settings: Settings, press: Press, account: str | None, code: str, job: PrintJob) -> bytes:
+    """A sheet of the case with this code, in a session that ends with it."""
+    store = Store.open(settings)
+    try:
+        token = terminal.token(store, account)
+        try:
+            case_id = next((one.id for one in cases.caseload(store, token) if one.code == code), None)
+            if case_id is None:
+                raise NotFound
+            return filled(store, press, token, case_id, job, settings.print_when).pdf
+        finally:
+            accounts.sign_out(store, token)
+    finally:
+        store.close()

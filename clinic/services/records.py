@@ -60,11 +60,13 @@ def start(
 ) -> str:
     """Begin a record; its id. `of_record`: the plan that a review is about. `answers`: what it begins with.
 
-    Raises NotFound (case or definition), Invalid (about, day, answers).
+    Raises NotFound (case or definition; an addendum begins at its record), Invalid (about, day, answers).
     """
     with unit_of_work(store, write=True) as session:
         view = store.keyholder.open(token, ident(case_id), "staff")
         definition = current(store, definition_id)
+        if definition.kind == "addendum":
+            raise NotFound
         if about not in ABOUTS or about not in definition.abouts:
             raise Invalid({"about": "not_an_option"})
         if of_record:
@@ -178,8 +180,8 @@ def added_for_recipient(
     """What was added to the record that `for_recipient` gives, as far as its reader may see it; the oldest first."""
     with unit_of_work(store) as session:
         view, parent = _for_paper(store, token, case_id, recipient, definition_id, record_id)
-        heads = [one for one in view.heads.values() if parent and one.of_record == str(parent.record) and one.signed_at]
-        added = sorted((one for one in heads if one.definition == ADDENDUM), key=lambda one: one.signed_at)
+        mine = [one for one in _standing(view.heads) if parent and one.of_record == str(parent.record)]
+        added = sorted((one for one in mine if one.definition == ADDENDUM), key=lambda one: one.signed_at)
         return [
             (texts.read(session, one.sha), date.fromisoformat(one.held_on), _readable(session, view, one))
             for one in added
@@ -195,7 +197,10 @@ def _for_paper(
     record_id: str,
     beside: str = "",
 ) -> tuple[KeyView, Head | None]:
-    """A recipient's view and the head of the record to print: the one named, or the newest signed one."""
+    """A recipient's view and the head of the record to print: the one named, or the newest signed one.
+
+    Never one that was corrected since, and never an addendum by itself: that would pass by its sheet's gate.
+    """
     if recipient not in RECIPIENTS:
         raise Refused
     case, sheet = ident(case_id), beside or definition_id
@@ -203,7 +208,9 @@ def _for_paper(
     view = store.keyholder.open(token, case, SHEETS[recipient], sheet, recipient, record)
     head = view.heads.get(record) if record else _newest(view.heads, definition_id, about_of(recipient))
     wanted = (definition_id, about_of(recipient))
-    if head is not None and (not head.signed_at or (head.definition, head.about) != wanted):
+    if definition_id == ADDENDUM:
+        raise Refused
+    if head is not None and (head not in _standing(view.heads) or (head.definition, head.about) != wanted):
         raise Refused
     return view, head
 
@@ -239,15 +246,23 @@ def autosave(store: Store, token: str, record_id: str, tab: str, base_rev: int, 
 
 def kept_typing(store: Store, token: str, record: RecordView) -> dict[str, list[str]]:
     """Form fields that this account typed last and did not save; empty if there are none."""
+    return resumed(store, token, record.id)[1]
+
+
+def resumed(store: Store, token: str, record_id: str) -> tuple[RecordView, dict[str, list[str]]]:
+    """A record to go on with, and the form fields that this account typed last and did not save.
+
+    The record has the revision that the typing began from: if somebody saved since, saving leads to the merge.
+    """
     with unit_of_work(store) as session:
-        found, view = parts.find(store, session, token, record.id)
+        found, view = parts.find(store, session, token, record_id)
         mine = select(Autosave).where(Autosave.record_id == found.row.id, Autosave.account_id == view.account)
-        tabs: dict[str, tuple[str, dict[str, list[str]]]] = {}
+        tabs: dict[str, tuple[str, int, dict[str, list[str]]]] = {}
         for row in session.scalars(mine):
             content = view.open_autosave(row, found.head)
-            _, fields = tabs.setdefault(row.tab, (content["at"], {}))
-            fields |= content["form"]
-        return max(tabs.values(), key=lambda one: one[0])[1] if tabs else {}
+            tabs.setdefault(row.tab, (content["at"], row.base_rev, {}))[2].update(content["form"])
+        _, base, form = max(tabs.values(), key=lambda one: one[0], default=("", found.head.rev, {}))
+        return replace(found.view(view), rev=base), form
 
 
 def discard(store: Store, token: str, record_id: str) -> None:
@@ -262,7 +277,7 @@ def discard(store: Store, token: str, record_id: str) -> None:
             session.execute(delete(table).where(table.record_id == found.row.id))
         session.execute(delete(Record).where(Record.id == found.row.id))
         session.expunge(found.row)
-        parts.touch(store, session, view, found.definition.kind)
+        parts.touch(store, session, view, found.definition)
 
 
 def move_to_new_version(store: Store, token: str, record_id: str, rev: int) -> int:
@@ -291,7 +306,7 @@ def move_to_new_version(store: Store, token: str, record_id: str, rev: int) -> i
         _advance(store, session, view, moved, rev, signed=False)
         parts.write_parts(session, view, moved, checked, new.scopes(head.about))
         parts.drop_typing(session, moved, view.account)
-        parts.touch(store, session, view, new.kind)
+        parts.touch(store, session, view, new)
         return head.rev
 
 
@@ -322,7 +337,7 @@ def _write(
     session.flush()
     _advance(store, session, view, one, rev, signed=sign)
     parts.drop_typing(session, one, view.account)
-    parts.touch(store, session, view, one.definition.kind)
+    parts.touch(store, session, view, one.definition)
 
 
 def _typed_day(store: Store, found: Opened, checked: Checked) -> dict[str, str]:
@@ -422,7 +437,7 @@ def _insert(
     session.add(row)
     session.flush()
     parts.write_parts(session, view, one, checked, wanted)
-    parts.touch(store, session, view, definition.kind)
+    parts.touch(store, session, view, definition)
 
 
 def _must_be_signed(parent: Opened) -> None:
@@ -454,14 +469,15 @@ def _line(one: Opened) -> RecordLine:
 
 def _newest(heads: Mapping[UUID, Head], definition_id: str, about: About) -> Head | None:
     """The newest signed record of a definition about somebody; a corrected one counts no more."""
+    fits = [head for head in _standing(heads) if (head.definition, head.about) == (definition_id, about)]
+    return max(fits, key=lambda head: (head.held_on, head.signed_at), default=None)
+
+
+def _standing(heads: Mapping[UUID, Head]) -> list[Head]:
+    """Heads of signed records that no signed correction has taken the place of."""
     signed = [head for head in heads.values() if head.signed_at]
     old = {head.supersedes for head in signed}
-    fits = [
-        head
-        for head in signed
-        if head.definition == definition_id and head.about == about and str(head.record) not in old
-    ]
-    return max(fits, key=lambda head: (head.held_on, head.signed_at), default=None)
+    return [head for head in signed if str(head.record) not in old]
 
 
 def _same_blocks(old: Definition, new: Definition, about: About) -> set[str]:

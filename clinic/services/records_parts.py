@@ -207,11 +207,11 @@ def drop_typing(session: Session, one: Opened, account: UUID, tab: str | None = 
     session.execute(mine if tab is None else mine.where(Autosave.tab == tab))
 
 
-def touch(store: Store, session: Session, view: KeyView, kind: str) -> None:
-    """After a record was written: the case's day, and the ruling if records of this kind decide it."""
+def touch(store: Store, session: Session, view: KeyView, definition: Definition) -> None:
+    """After a record was written: the case's day, and the ruling if records of this definition decide it."""
     case = cases.locked(session, view.case_id)
     case.touched_on = store.today()
-    if kind in rulings.RULED_BY:
+    if rulings.decides(definition):
         session.flush()
         card = view.open_card(case)
         ruling = rulings.made(store, for_map(session, view), card.get("ruling") or {})
@@ -220,8 +220,11 @@ def touch(store: Store, session: Session, view: KeyView, kind: str) -> None:
 
 
 def for_map(session: Session, view: KeyView) -> list[formulation.Opened]:
-    """The records of a case as the formulation reads them: no addenda, of a corrected record only the newest."""
-    found = all_opened(session, view)
+    """The records of a case as the formulation reads them: no addenda, of a corrected record only the newest.
+
+    Within a day in the order of their last writing: a level chosen that day weighed only what was there by then.
+    """
+    found = sorted(all_opened(session, view), key=lambda one: (one.head.held_on, one.head.changed))
     old = {one.head.supersedes for one in found if one.row.signed}
     return [
         rulings.opened(one.definition, one.head, one.row.signed, opened_parts(view, one.head, one.parts.values())[0])

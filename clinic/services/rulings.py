@@ -14,8 +14,16 @@ from clinic.persistence.keyholder import Head
 from clinic.persistence.store import Store
 from clinic.services.shelf import tables_of
 
-# Kinds of records that decide it (DECISIONS D1).
+# Kinds of records that decide it (DECISIONS D1), and what decides it in any other record.
 RULED_BY: Final = frozenset({"session", "screening", "check_in", "map", "review", "agreement"})
+DECIDING: Final = frozenset({"observations", "pitfalls", "sources", "asked", "worried", "today", "level", "screen", "policy"})
+
+
+def decides(definition: Definition) -> bool:
+    """Whether a record of this definition can change the ruling: by its kind, what it feeds, or a red option."""
+    return definition.kind in RULED_BY or any(
+        block.feeds in DECIDING or any(option.red for option in block.options) for block in definition.blocks.values()
+    )
 
 
 def first(store: Store) -> dict[str, Any]:
@@ -43,9 +51,12 @@ def opened(definition: Definition, head: Head, signed: bool, answers: Mapping[st
 
 def _ruled(records: Sequence[Opened], before: Mapping[str, Any], today: date, tables: Tables) -> dict[str, Any]:
     overrides = Ruling.from_data(before).overrides
+    drafts = [one for one in records if not one.signed]
     found = _of(records, today, overrides, tables, with_drafts=False)
-    if not all(one.signed for one in records):
-        found = ruling.lower(found, _of(records, today, overrides, tables, with_drafts=True))
+    # All together, for a rule may need two; and each alone, so that no draft takes back what another one lowers.
+    for some in [drafts, *([one] for one in drafts)] if drafts else []:
+        counted = [one for one in records if one.signed or any(one is draft for draft in some)]
+        found = ruling.lower(found, _of(counted, today, overrides, tables, with_drafts=True))
     return found.to_data()
 
 

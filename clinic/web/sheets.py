@@ -24,7 +24,7 @@ from clinic.services import cases, print_sheet
 from clinic.services.definitions import definition, definitions
 from clinic.services.print_sheet import Printed
 from clinic.services.prints import PrintJob
-from clinic.services.readiness import languages
+from clinic.services.readiness import Readiness, languages
 from clinic.web.auth import token
 from clinic.web.clinic import press, settings, store
 from clinic.web.filters import fill, problem
@@ -65,6 +65,23 @@ class PaperForm(FlaskForm):
             SelectChoice(value="saver", label=_("Ink saver")),
         ]
 
+    def ready(self, states: Iterable[Readiness]) -> bool:
+        """Valid, and the languages are ready: this is the same for every case, so it is said before the gate."""
+        if not self.validate():
+            return False
+        known = {one.locale: one for one in states}
+        for field in (self.locale, self.beside):
+            one = known.get(field.data)
+            if one is None or one.printable or (one.draftable and self.draft.data):
+                continue
+            draft = _("Nobody has reviewed this sheet in this language yet. Choose another language, or tick “Draft”.")
+            field.errors = [draft if one.draftable else _("This sheet is not ready in this language.")]
+        return not self.errors
+
+    def faults(self) -> list[tuple[str, str]]:
+        """What is wrong, by field id."""
+        return [(field.id, field.errors[0]) for field in self if field.errors]
+
     def job(self, sheet: str, recipient: Any = None, record: str = "") -> PrintJob:
         """What was chosen, as a print job."""
         return PrintJob(
@@ -94,11 +111,11 @@ def blank() -> ResponseReturnValue:
     sheet = definition(request.form.get("sheet", ""))
     if not sheet.blank:
         raise NotFound
-    form = _form({})
-    page = {"sheet": sheet, "form": form, "states": languages(sheet, settings().print_when), "refusal": ""}
+    form, states = _form({}), languages(sheet, settings().print_when)
+    page: dict[str, Any] = {"sheet": sheet, "form": form, "states": states, "refusal": ""}
     if _do() not in PRINTS:
         return render_template("web/sheets/blank.html", **page)
-    if not form.validate():
+    if not form.ready(states):
         return render_template("web/sheets/blank.html", **page), 422
     try:
         return _file(print_sheet.blank(press(), form.job(sheet.id), settings().print_when))
@@ -123,11 +140,11 @@ def paper(case_id: object) -> ResponseReturnValue:
         raise NotFound
     record = request.form.get("record", "")
     form = _form(_usual(case.id, recipient) if _do() == "open" else {})
-    page = {"case": case, "sheet": sheet, "recipient": recipient, "form": form, "record": record}
+    page: dict[str, Any] = {"case": case, "sheet": sheet, "recipient": recipient, "form": form, "record": record}
     page |= {"states": languages(sheet, settings().print_when), "refusal": "", "pictures": []}
     if _do() == "open":
         return render_template("web/sheets/paper.html", **page)
-    if not form.validate():
+    if not form.ready(page["states"]):
         return render_template("web/sheets/paper.html", **page), 422
     job = form.job(sheet.id, recipient, record)
     try:

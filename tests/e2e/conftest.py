@@ -44,7 +44,7 @@ class Quiet(WSGIRequestHandler):
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     """A fresh instance with one counsellor, over HTTP."""
-    settings = config.load(tmp_path / "i", {})
+    settings = config.load(tmp_path / "i", {"CLINIC_PRINT_WHEN": "approved"})
     init_instance(settings)
     press = Press()
     press.start()

@@ -172,8 +172,8 @@ def around(walk: Walk) -> None:
     page.locator("form:has(input[value='our_cycle']) button[value='joint']").click()
     page.select_option("#locale", "ar")
     page.locator("button[value='look']").click()
-    expect(page.locator("[role='alert']")).to_contain_text("cannot be printed now")
-    walk.look("refused")
+    expect(page.locator("[data-errors]")).to_contain_text("tick “Draft”")
+    walk.look("language-not-ready")
     for address, name in (("/card", "card"), ("/work", "work")):
         page.goto(case + address)
         walk.look(name)
@@ -222,6 +222,11 @@ def two_tabs_and_the_end(walk: Walk, case: str) -> None:
     page.get_by_role("button", name="Send it now").click()
     page.wait_for_selector("#ideas")
     assert page.input_value("#ideas") == "typed while the session ended"
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_selector("#password")
+    page.go_back()
+    page.wait_for_selector("#password")
+    expect(page.locator("body")).not_to_contain_text("typed while the session ended")
 
 
 def test_right_to_left(walk: Walk) -> None:

@@ -93,7 +93,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def clinic(tmp_path: Path, made: Made, press: Press) -> Iterator[Clinic]:
     """A fresh copy of the instance, served."""
     shutil.copytree(made.folder, tmp_path / "i")
-    settings = config.load(tmp_path / "i", {})
+    settings = config.load(tmp_path / "i", {"CLINIC_PRINT_WHEN": "approved"})  # so that only English is ready
     store = Store.open(settings)
     app = create_app(settings, store, press)
     app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(made.folder.parent))

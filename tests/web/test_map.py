@@ -69,6 +69,14 @@ def test_a_rule_shows_what_clears_it_and_only_here(clinic: Clinic, ana: FlaskCli
         assert "R1" not in other
 
 
+def test_under_hold_the_joint_list_reads_like_any_empty_one(clinic: Clinic, ana: FlaskClient) -> None:
+    prepared(clinic, "hold")
+    sheets = section(page(clinic, ana), "sheets")
+    assert "Not ready yet." in sheets
+    assert 'name="to" value="joint"' not in sheets
+    assert sheets.count('name="to" value="a"') == sheets.count('name="to" value="b"') == 3
+
+
 def test_drafts_do_not_count(clinic: Clinic, ana: FlaskClient) -> None:
     assert "No map yet." in page(clinic, ana)
     prepared(clinic)

@@ -91,6 +91,19 @@ def test_unknown_paper_is_pointed_at(clinic: Clinic, ana: FlaskClient, fields: d
     assert ask(ana, clinic, "signals_checkin", "a", "print", **fields).status_code == 422
 
 
+def test_a_language_that_is_not_reviewed_is_said_before_the_gate(
+    clinic: Clinic, ana: FlaskClient, purposes: list[str]
+) -> None:
+    """It is the same for every case: an open sheet and a closed one answer alike, and no view is opened."""
+    for sheet, to in (("signals_checkin", "a"), ("our_cycle", "joint")):
+        reply = ask(ana, clinic, sheet, to, "print", locale="ar")
+        assert reply.status_code == 422
+        assert "tick “Draft”" in reply.get_data(as_text=True)
+    assert purposes == []
+    assert ask(ana, clinic, "signals_checkin", "a", "print", locale="ar", draft="1").data[:5] == b"%PDF-"
+    assert ask(ana, clinic, "our_cycle", "joint", "print", locale="ar", draft="1").status_code == 409
+
+
 def test_anybody_elses_record_is_refused(clinic: Clinic, ana: FlaskClient) -> None:
     """The screening of A under the cover of a sheet for A; a record that is not there."""
     for record in (clinic.signed, clinic.draft, "00000000-0000-4000-8000-000000000000", "nonsense"):
