@@ -29,6 +29,13 @@ METRICS: Final = {
 # Characters of one answer above which it leaves its box or cell for a list: no box is clipped, no column endless.
 SPILL: Final = {"diagram": 170, "grid": 60, "table": 480}  # a table's is shared by its columns
 # About how high things are on paper, in mm, to tell what may stand on one page as a whole.
+# Letter is 18 mm shorter than A4: what a page of A4 holds goes on a page of Letter, a little tighter.
+SHORTER: Final = (
+    ".tall { height: 26mm } .mid { height: 10mm } .low { height: 5mm } .c { padding-top: 1.5mm; padding-bottom: 1.5mm }"
+    " .cr { padding-top: 1.5mm; padding-bottom: 1.5mm } .nodes { height: 29mm } .nodec { height: 27mm }"
+    " .b { margin-top: 6.5mm } .s { margin-top: 4mm } .line { height: 8.7mm } .fields { margin-top: 3.5mm }"
+    " .item { margin-bottom: 1.7mm } .item2 { margin-bottom: 1.7mm } .t { margin-top: 2mm } .sub { margin-top: 3.6mm }"
+)
 ROW: Final = {"low": 10, "mid": 17, "tall": 37}
 MARK_ROW, WEEK_ROW, OPTION, RULE = 10, 16, 7, 10
 WHOLE: Final = 85  # mm above which a table or a list breaks between its rows
@@ -272,8 +279,8 @@ def _page_css(view: View, options: Options, fonts: Fonts) -> str:
     ]
     if view.two:
         css += [_language(lang, fonts) for lang in view.langs]
-    if not view.a4:
-        css.append(".tall { height: 27mm } .nodes { height: 29mm } .nodec { height: 28mm }" if not view.large else "")
+    if not (view.a4 or view.large):
+        css.append(SHORTER)
     return "\n".join(css)
 
 

@@ -86,8 +86,8 @@ def _matrix(block: Block, _: Sequence[str]) -> Iterator[Leaf]:
 
 
 def _date(block: Block, _: Sequence[str]) -> Iterator[Leaf]:
-    for field in block.fields:
-        yield Leaf(field.id, field.type, field, max=500, required=block.required or field.required)
+    for one in block.fields:
+        yield Leaf(one.id, one.type, one, max=500, required=block.required or one.required)
 
 
 def _table(block: Block, added: Sequence[str]) -> Iterator[Leaf]:

@@ -45,13 +45,17 @@ NO_HELP: Final = ("did_not_help", "no_help", "not_helpful")
 
 @dataclass(frozen=True)
 class Opened:
-    """One record as a view opened it: `answers` by placed name, only what its keys could read."""
+    """One record as a view opened it: `answers` by placed name, only what its keys could read.
+
+    `written` is the ISO moment of its last writing (empty: not known): a decision weighed only what stood there by then.
+    """
 
     definition: Definition
     about: About
     answers: Mapping[str, Any] = field(repr=False)
     held_on: date
     signed: bool = True
+    written: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,7 @@ class _Decision:
     reason: str = ""
     note: str = ""
     review: date | None = None
-    place: int = 0  # among all records, so that on one day it outweighs only what came before it
+    written: str = ""
 
     def raises(self) -> bool:
         """D2: what a level above hold needs after a red answer."""
@@ -188,10 +192,9 @@ class _Fold:
         self.tables, self.day = tables, today
         self.people: dict[Partner, _One] = {one: _One() for one in PARTNERS}
         self.asked: dict[str, Asked] = {}
-        self.last_red: dict[tuple[str, str], tuple[date, int]] = {}  # day, place among all records
+        self.last_red: dict[tuple[str, str], tuple[date, str]] = {}  # day of the answer, moment of its last writing
         self.still_red: dict[tuple[str, str], bool] = {}
         self.decisions: list[_Decision] = []
-        self.place = 0
         self.worried: dict[str, date | None] = {}
         self.today: set[str] = set()
         self.screens: dict[Partner, date | None] = dict.fromkeys(PARTNERS)
@@ -207,13 +210,12 @@ class _Fold:
     # ------------------------------------------------------------------ reading
     def add(self, record: Opened) -> None:
         """Take in one record."""
-        self.place += 1
         if record.definition.kind == "session":
             self.sessions.append(record.held_on)
         if record.definition.id in self.tables.sheets:
             whom: Recipient = "joint" if record.about == "couple" else record.about
             self.sheets.append((whom, record.definition.id, record.held_on))
-        decision, tasks = _Decision(place=self.place), dict[tuple[str, About], dict[str, dict[str, Any]]]()
+        decision, tasks = _Decision(written=record.written), dict[tuple[str, About], dict[str, dict[str, Any]]]()
         for placed in shown(record.definition, record.about, record.answers):
             answer = plain(record.answers.get(placed.name))
             if answer is None and not (record.definition.kind == "map" and placed.block.feeds in REPLACED):
@@ -245,7 +247,8 @@ class _Fold:
         chosen = set(answer) if isinstance(answer, list) else {answer}
         self.still_red[question] = bool(chosen & red)
         if chosen & red:
-            self.last_red[question] = (record.held_on, self.place)
+            _, before = self.last_red.get(question, (None, ""))
+            self.last_red[question] = (record.held_on, max(before, record.written))
 
     def read_observations(self, record: Opened, placed: Placed, answer: Any) -> None:
         if person := self.person(placed):
@@ -324,7 +327,7 @@ class _Fold:
     # ------------------------------------------------------------------ results
     def facts(self, given: Iterable[tuple[Recipient, str, date]]) -> Facts:
         decision = self.decisions[-1] if self.decisions else _Decision()
-        raised = decision.day if decision.raises() and not self.red_later_that_day(decision) else None
+        raised = decision.day if decision.raises() and not self.red_since(decision) else None
         prepared = self.preparation().ready(self.day, self.tables.limits.screen_days)
         return Facts(
             self.partner("a"),
@@ -373,18 +376,19 @@ class _Fold:
         return found
 
     def standing_reds(self) -> Iterator[Red]:
-        """A red answer stands until a raising decision that came after it, and again once that one's review date is past
-        or a later decision does not raise; it ends if after the red answer the same question was answered anew."""
-        for (about, question), (day, place) in sorted(self.last_red.items()):
+        """A red answer stands until a raising decision that came after it; it stands again once that one's review date
+        is past or a later decision does not raise, unless the same question was answered anew."""
+        for (about, question), (day, written) in sorted(self.last_red.items()):
             still = self.still_red[about, question]
             counted = self.decisions[-1:] if still else self.decisions
-            raising = [one for one in counted if one.raises() and one.day and (one.day, one.place) >= (day, place)]
+            after = [one for one in counted if one.day and one.day >= day and one.written >= written]
+            raising = [one for one in after if one.raises()]
             if not any(not still or (one.review and self.day <= one.review) for one in raising):
                 yield Red(about, question, day)
 
-    def red_later_that_day(self, decision: _Decision) -> bool:
-        """Whether a red answer came on the day of a decision, but after it: the decision did not weigh it."""
-        return any(day == decision.day and place > decision.place for day, place in self.last_red.values())
+    def red_since(self, decision: _Decision) -> bool:
+        """Whether a red answer was written after a decision: whatever day it is of, the decision did not weigh it."""
+        return any(written > decision.written for _, written in self.last_red.values())
 
     def recent(self, given: Iterable[tuple[Recipient, str, date]]) -> Iterator[tuple[str, Recent]]:
         """History by recipient and sheet: given in the last two sessions, then what a review said, the latest last."""

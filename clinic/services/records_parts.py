@@ -220,11 +220,8 @@ def touch(store: Store, session: Session, view: KeyView, definition: Definition)
 
 
 def for_map(session: Session, view: KeyView) -> list[formulation.Opened]:
-    """The records of a case as the formulation reads them: no addenda, of a corrected record only the newest.
-
-    Within a day in the order of their last writing: a level chosen that day weighed only what was there by then.
-    """
-    found = sorted(all_opened(session, view), key=lambda one: (one.head.held_on, one.head.changed))
+    """The records of a case as the formulation reads them: no addenda, of a corrected record only the newest."""
+    found = all_opened(session, view)
     old = {one.head.supersedes for one in found if one.row.signed}
     return [
         rulings.opened(one.definition, one.head, one.row.signed, opened_parts(view, one.head, one.parts.values())[0])

@@ -16,7 +16,7 @@ from clinic.services.shelf import tables_of
 
 # Kinds of records that decide it (DECISIONS D1), and what decides it in any other record.
 RULED_BY: Final = frozenset({"session", "screening", "check_in", "map", "review", "agreement"})
-DECIDING: Final = frozenset({"observations", "pitfalls", "sources", "asked", "worried", "today", "level", "screen", "policy"})
+DECIDING: Final = frozenset("observations pitfalls sources asked worried today level screen policy".split())
 
 
 def decides(definition: Definition) -> bool:
@@ -46,7 +46,7 @@ def made(store: Store, records: Sequence[Opened], before: Mapping[str, Any]) -> 
 
 def opened(definition: Definition, head: Head, signed: bool, answers: Mapping[str, Any]) -> Opened:
     """A record as the formulation reads it."""
-    return Opened(definition, head.about, answers, date.fromisoformat(head.held_on), signed)
+    return Opened(definition, head.about, answers, date.fromisoformat(head.held_on), signed, head.changed)
 
 
 def _ruled(records: Sequence[Opened], before: Mapping[str, Any], today: date, tables: Tables) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from clinic.persistence.store import Store
 from clinic.services.definitions import OWN, definitions, own_definitions, read, tables
 
 
-def shelf(store: Store) -> dict[str, Definition]:
+def active(store: Store) -> dict[str, Definition]:
     """All active definitions by id, the shipped ones first."""
     folder = store.settings.own_forms
     if not folder.is_dir():
@@ -30,13 +30,13 @@ def shelf(store: Store) -> dict[str, Definition]:
 
 def tables_of(store: Store) -> Tables:
     """The weights and levels, with the levels of the clinic's own sheets."""
-    own = {id_: one.level for id_, one in shelf(store).items() if id_.startswith(OWN)}
+    own = {id_: one.level for id_, one in active(store).items() if id_.startswith(OWN)}
     return tables().plus(own)
 
 
 def on_shelf(store: Store, id_: str) -> Definition:
     """One active definition. NotFound if there is none."""
-    found = definitions().get(id_) if not id_.startswith(OWN) else shelf(store).get(id_)
+    found = definitions().get(id_) if not id_.startswith(OWN) else active(store).get(id_)
     if found is None:
         raise NotFound
     return found

@@ -39,7 +39,8 @@ def message_template() -> polib.POFile:
 
     found = Catalog(project="secure-base", charset="utf-8")
     options = {"**.html": {"silent": "false", "newstyle_gettext": "true"}}
-    roots = [(resources.templates(), [("print/**", "ignore"), ("**.html", "jinja2")]), (_package() / "web", [("**.py", "python")])]
+    pages = [("print/**", "ignore"), ("**.html", "jinja2")]
+    roots = [(resources.templates(), pages), (_package() / "web", [("**.py", "python")])]
     keywords = {"_": None, "gettext": None, "ngettext": (1, 2), "lazy_gettext": None, "pgettext": ((1, "c"), 2)}
     for root, methods in roots:
         for _, _, message, comments, context in extract_from_dir(root, methods, options, keywords, ("Translators:",)):

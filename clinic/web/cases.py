@@ -16,8 +16,8 @@ from clinic.domain.errors import Conflict
 from clinic.i18n.locales import translated
 from clinic.services import cases, records
 from clinic.services.cases import PartnerCard
-from clinic.services.definitions import definitions
 from clinic.services.records import RecordLine
+from clinic.services.shelf import active
 from clinic.web.auth import token
 from clinic.web.clinic import settings, store
 
@@ -133,11 +133,9 @@ def work(case_id: object) -> ResponseReturnValue:
     """Staff layer: every record of the case and the way through it."""
     case = cases.case_page(store(), token(), str(case_id), layer="staff")
     listed = records.listing(store(), token(), case.id)
-    known = definitions()
+    known = active(store())
     steps = [
-        (known[id_], [(about, _of(listed, id_, about)) for about in abouts])
-        for id_, abouts in PATH
-        if id_ in known
+        (known[id_], [(about, _of(listed, id_, about)) for about in abouts]) for id_, abouts in PATH if id_ in known
     ]
     others = [one for one in listed if one.definition_id not in dict(PATH)]
     more = [one for one in known.values() if one.kind in MORE and one.id not in dict(PATH)]

@@ -14,7 +14,7 @@ from clinic.domain.formulation import Guess, Map, Opened, Seen, facts, the_map
 from clinic.domain.ruling import Ruling
 from clinic.domain.suggest import Evidence, Lane, Suggestion, Suggestions, suggest
 from clinic.services import cases, prints, records
-from clinic.services.definitions import definition, definitions, library, tables
+from clinic.services.definitions import definitions, library, tables
 from clinic.web import diagram
 from clinic.web.auth import token
 from clinic.web.clinic import store
@@ -135,11 +135,11 @@ def entry_title(kind: str, id_: str) -> str:
 
 def sheet_title(id_: str) -> str:
     """A sheet's title; of one that is no more, its id."""
-    return t(definition(id_).title) if id_ in definitions() else id_
+    return t(definitions()[id_].title) if id_ in definitions() else id_
 
 
 def _printable(one: Suggestion) -> bool:
-    return one.sheet in definitions() and one.recipient in definition(one.sheet).recipients
+    return one.sheet in definitions() and one.recipient in definitions()[one.sheet].recipients
 
 
 def _trace(one: Suggestion) -> list[tuple[Lane, tuple[Evidence, ...]]]:

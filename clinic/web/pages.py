@@ -1,6 +1,6 @@
 """Pages that belong to no feature: help, and the choice of the interface language."""
 
-from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from clinic.i18n.locales import translated
@@ -21,5 +21,6 @@ def language() -> ResponseReturnValue:
         session["language"] = request.form["tag"]
         session.permanent = True
     back = request.form.get("next", "")
-    inside = back.startswith("/") and not back.startswith(("//", "/\\"))
+    addresses = current_app.create_url_adapter(request)  # a page that only a form leads to is none to go back to
+    inside = not back.startswith(("//", "/\\")) and addresses is not None and addresses.test(back, "GET")
     return redirect(back if inside else url_for("cases.caseload"), 303)

@@ -21,10 +21,10 @@ from clinic.domain.definition import Definition
 from clinic.domain.errors import ClinicError, NotFound
 from clinic.i18n.locales import translated
 from clinic.services import cases, print_sheet
-from clinic.services.definitions import definition, definitions
 from clinic.services.print_sheet import Printed
 from clinic.services.prints import PrintJob
 from clinic.services.readiness import Readiness, languages
+from clinic.services.shelf import active, on_shelf
 from clinic.web.auth import token
 from clinic.web.clinic import press, settings, store
 from clinic.web.filters import fill, problem
@@ -100,7 +100,7 @@ class PaperForm(FlaskForm):
 @bp.get("/sheets")
 def shelf() -> ResponseReturnValue:
     """Every sheet that has a blank version, forms included."""
-    groups = _grouped(one for one in definitions().values() if one.blank)
+    groups = _grouped(one for one in active(store()).values() if one.blank)
     states = {one.id: languages(one, settings().print_when) for _, sheets in groups for one in sheets}
     return render_template("web/sheets/shelf.html", groups=groups, states=states)
 
@@ -108,7 +108,7 @@ def shelf() -> ResponseReturnValue:
 @bp.post("/sheets")
 def blank() -> ResponseReturnValue:
     """A blank sheet: choose its paper, then the PDF. Which sheet is in the body, never in the address."""
-    sheet = definition(request.form.get("sheet", ""))
+    sheet = on_shelf(store(), request.form.get("sheet", ""))
     if not sheet.blank:
         raise NotFound
     form, states = _form({}), languages(sheet, settings().print_when)
@@ -118,7 +118,7 @@ def blank() -> ResponseReturnValue:
     if not form.ready(states):
         return render_template("web/sheets/blank.html", **page), 422
     try:
-        return _file(print_sheet.blank(press(), form.job(sheet.id), settings().print_when))
+        return _file(print_sheet.blank(press(), form.job(sheet.id), settings().print_when, sheet))
     except ClinicError as error:
         return render_template("web/sheets/blank.html", **page | {"refusal": _sentence(error)}), error.http
 
@@ -127,7 +127,7 @@ def blank() -> ResponseReturnValue:
 def choose(case_id: object) -> ResponseReturnValue:
     """Which sheet for whom. The list is the same for every case, whatever may print now."""
     case = cases.name(store(), token(), str(case_id))
-    groups = _grouped(one for one in definitions().values() if one.recipients and one.id not in NEVER_CHOSEN)
+    groups = _grouped(one for one in active(store()).values() if one.recipients and one.id not in NEVER_CHOSEN)
     return render_template("web/sheets/choose.html", case=case, groups=groups)
 
 
@@ -135,7 +135,7 @@ def choose(case_id: object) -> ResponseReturnValue:
 def paper(case_id: object) -> ResponseReturnValue:
     """One sheet for one recipient: its paper, a look, what leaves the room, print."""
     case = cases.name(store(), token(), str(case_id))
-    sheet, recipient = definition(request.form.get("sheet", "")), request.form.get("to", "")
+    sheet, recipient = on_shelf(store(), request.form.get("sheet", "")), request.form.get("to", "")
     if recipient not in sheet.recipients:
         raise NotFound
     record = request.form.get("record", "")

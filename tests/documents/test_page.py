@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
 import pypdfium2
+import pypdfium2.raw as pdfium
 import pytest
 
 from clinic import documents
@@ -115,8 +116,8 @@ def characters(file: bytes) -> Iterator[tuple[float, float, str, tuple[float, fl
             width, height = page.get_size()
             text = page.get_textpage()
             for place in range(text.count_chars()):
-                sign = text.get_text_range(place, 1)
-                if sign.strip():
+                sign = chr(pdfium.FPDFText_GetUnicode(text.raw, place))
+                if sign.strip("\0 \r\n\xa0"):
                     yield width, height, sign, text.get_charbox(place)
 
 
@@ -129,7 +130,7 @@ def printed_over(file: bytes) -> int:
             last: tuple[float, ...] = ()  # two letters that are drawn as one sign, as ff, share their box
             near: dict[tuple[int, int], list[tuple[float, ...]]] = defaultdict(list)
             for place in range(text.count_chars()):
-                if text.get_text_range(place, 1).strip():
+                if chr(pdfium.FPDFText_GetUnicode(text.raw, place)).strip("\0 \r\n\xa0"):
                     box = text.get_charbox(place)
                     cell = near[int(box[0] // 12), int(box[1] // 12)]
                     found += sum(1 for other in cell if other != last and shared(box, other) > 0.5)

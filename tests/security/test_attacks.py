@@ -20,7 +20,7 @@ from clinic import config
 from clinic.domain.answer import Checked
 from clinic.domain.audience import Recipient
 from clinic.domain.definition import TAKEN, Definition, parse
-from clinic.domain.errors import Denied, DefinitionError, NotFound, Refused
+from clinic.domain.errors import DefinitionError, Denied, NotFound, Refused
 from clinic.domain.formulation import Opened
 from clinic.domain.page import Page
 from clinic.domain.ruling import Ruling, level_on
@@ -37,6 +37,7 @@ __all__ = ["ana", "clinic", "made", "press"]
 
 OPEN_SHEET = "when_to_get_more_help"  # prints at any level
 SECRET = "ZQsecretQZ"
+PAPER = {"locale": "en", "beside": "", "paper": "a4", "size": "normal", "ink": "full"}
 
 
 def finish(clinic: Clinic, definition: str, about: Any, answers: dict[str, Any], record: str = "") -> str:
@@ -60,7 +61,7 @@ def page_of(clinic: Clinic, sheet: str, recipient: Recipient, record: str = "") 
 
 # --------------------------------------------------------------------------- what stays on a disk
 def test_a_browser_keeps_no_copy_of_a_sheet(clinic: Clinic, ana: FlaskClient) -> None:
-    paper = {"locale": "en", "paper": "a4", "size": "normal", "ink": "full", "beside": "", "do": "print", "sheet": OPEN_SHEET}
+    paper = PAPER | {"do": "print", "sheet": OPEN_SHEET}
     for where, more in (("/sheets", {}), (f"/cases/{clinic.case}/print", {"to": "a"})):
         reply = post(ana, where, **paper, **more)
         assert reply.mimetype == "application/pdf"
@@ -137,12 +138,12 @@ def test_a_corrected_addendum_prints_no_more(clinic: Clinic) -> None:
 
 
 def test_every_refusal_is_one_refusal(clinic: Clinic, ana: FlaskClient) -> None:
-    """Closed by the gate, a record of the other partner, of another case, of nobody, a draft: same status, same page."""
+    """A record of the other partner, of another case, of nobody, a draft, a closed sheet: same status, same page."""
     other = finish(clinic, "check_in", "b", written("check_in", "b", SECRET))
     foreign = records.start(clinic.store, clinic.tokens["ben"], clinic.foreign_case, "check_in", "a")
     draft = records.start(clinic.store, clinic.tokens["ana"], clinic.case, "check_in", "a")
     nobody = "00000000-0000-4000-8000-000000000000"
-    paper = {"locale": "en", "paper": "a4", "size": "normal", "ink": "full", "beside": "", "do": "print", "to": "a"}
+    paper = PAPER | {"do": "print", "to": "a"}
     replies = set()
     for record in (other, foreign, draft, nobody, clinic.signed):
         for do in ("print", "download", "look"):
@@ -205,6 +206,17 @@ def test_a_red_answer_after_a_raised_level_lowers_on_the_same_day(clinic: Clinic
     later = draft(clinic, "safety_screening", "b", AFRAID)
     assert level(clinic) == "hold"
     finish(clinic, "safety_screening", "b", AFRAID, later)
+    assert level(clinic) == "hold"
+    finish(clinic, "map", "couple", RAISED)
+    assert level(clinic) == "full"
+
+
+def test_a_red_answer_written_down_late_was_not_weighed(clinic: Clinic) -> None:
+    """A talk before the raise, typed in after it: nobody knew of it when the level was raised."""
+    prepared(clinic, DECIDED)
+    finish(clinic, "map", "couple", RAISED)
+    before = (clinic.store.today() - timedelta(3)).isoformat()
+    draft(clinic, "safety_screening", "a", AFRAID | {"held": {"day": before}})
     assert level(clinic) == "hold"
     finish(clinic, "map", "couple", RAISED)
     assert level(clinic) == "full"
@@ -302,7 +314,7 @@ def test_no_column_takes_the_name_of_a_row() -> None:
     """A column `id` would turn an answer into a row's id, and so into a part of field names."""
     column = b'kind = "table"\nopen = 2\ncolumns = [{ id = "id", label = "Words" }]'
     with pytest.raises(DefinitionError, match="reserved"):
-        parse(OWN.split(b"kind = \"choice\"")[0] + column, "own_risk.toml", {})
+        parse(OWN.split(b'kind = "choice"')[0] + column, "own_risk.toml", {})
 
 
 # --------------------------------------------------------------------------- nothing in a trace

@@ -48,7 +48,7 @@ def write(store: Store, name: str, title: str = "Ours") -> Path:
 
 def test_a_new_file_is_inactive_until_it_is_accepted(store: Store) -> None:
     path = write(store, "own_walk")
-    assert "own_walk" not in shelf.shelf(store)
+    assert "own_walk" not in shelf.active(store)
     with pytest.raises(NotFound):
         shelf.on_shelf(store, "own_walk")
     shelf.accept(store, path)
@@ -59,7 +59,7 @@ def test_a_new_file_is_inactive_until_it_is_accepted(store: Store) -> None:
 def test_a_changed_file_is_inactive_again(store: Store) -> None:
     shelf.accept(store, write(store, "own_walk"))
     path = write(store, "own_walk", "Changed")
-    assert "own_walk" not in shelf.shelf(store)
+    assert "own_walk" not in shelf.active(store)
     shelf.accept(store, path)
     assert shelf.on_shelf(store, "own_walk").title.en == "Changed"
 
