@@ -14,6 +14,7 @@ import click
 
 from clinic import __version__, config, resources
 from clinic.domain.errors import ClinicError
+from clinic.hardening import harden
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 THERE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -36,6 +37,7 @@ def _settings(context: click.Context, _: click.Parameter, named: Path | None) ->
 
 
 def _load(named: Path | None) -> config.Settings:
+    harden()  # what follows may open records
     settings = config.load(named)
     if not settings.chosen:
         click.echo(f"clinic: using {settings.instance}", err=True)
@@ -64,6 +66,7 @@ def demo(instance: Path | None, serve: bool, port: int) -> None:
     """Make a demo instance with made-up couples, print their sheets, serve it."""
     from clinic.services import demo
 
+    harden()
     settings = config.demo(instance)
     password = demo.prepare(settings)
     click.echo(f"Sheets in {settings.prints}:")

@@ -28,7 +28,6 @@ METRICS: Final = {
 }
 # Characters of one answer above which it leaves its box or cell for a list: no box is clipped, no column endless.
 SPILL: Final = {"diagram": 170, "grid": 60, "table": 480}  # a table's is shared by its columns
-# About how high things are on paper, in mm, to tell what may stand on one page as a whole.
 # Letter is 18 mm shorter than A4: what a page of A4 holds goes on a page of Letter, a little tighter.
 SHORTER: Final = (
     ".tall { height: 26mm } .mid { height: 10mm } .low { height: 5mm } .c { padding-top: 1.5mm; padding-bottom: 1.5mm }"
@@ -36,6 +35,7 @@ SHORTER: Final = (
     " .b { margin-top: 6.5mm } .s { margin-top: 4mm } .line { height: 8.7mm } .fields { margin-top: 3.5mm }"
     " .item { margin-bottom: 1.7mm } .item2 { margin-bottom: 1.7mm } .t { margin-top: 2mm } .sub { margin-top: 3.6mm }"
 )
+# About how high things are on paper, in mm, to tell what may stand on one page as a whole.
 ROW: Final = {"low": 10, "mid": 17, "tall": 37}
 MARK_ROW, WEEK_ROW, OPTION, RULE = 10, 16, 7, 10
 WHOLE: Final = 85  # mm above which a table or a list breaks between its rows
@@ -173,7 +173,9 @@ class View:
         most = SPILL[part.kind] // max(len(part.block.columns), 1) // (2 if self.large else 1)
         if any(isinstance(value, str) and len(value) > most for value in part.values.values()):
             return True
-        return any(self._splits(part, column.id, column.width) for column in part.block.columns if column.type == "text")
+        return any(
+            self._splits(part, column.id, column.width) for column in part.block.columns if column.type == "text"
+        )
 
     def _splits(self, part: Part, column: str, percent: int) -> bool:
         """Whether a word is longer than its column is wide."""

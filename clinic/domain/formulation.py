@@ -47,7 +47,7 @@ NO_HELP: Final = ("did_not_help", "no_help", "not_helpful")
 class Opened:
     """One record as a view opened it: `answers` by placed name, only what its keys could read.
 
-    `written` is the ISO moment of its last writing (empty: not known): a decision weighed only what stood there by then.
+    `written` is the ISO moment of its last writing (empty: unknown): a decision weighed only what stood there by then.
     """
 
     definition: Definition

@@ -5,25 +5,21 @@ some pages to warm up with, then hands out forked children, one spare ahead. As 
 itself: that is how systems that cannot fork safely get their children.
 """
 
-import ctypes
 import gc
 import os
-import resource
 import signal
 import socket
-import sys
 from contextlib import suppress
 
 from clinic.domain.page import Page
+from clinic.hardening import harden
 from clinic.press import wire
 from clinic.press.limits import Limits
-
-PR_SET_DUMPABLE = 4
 
 
 def main(descriptor: int, mode: str) -> None:
     """Serve the channel with this file descriptor until it closes; `mode` is `many` or `single`."""
-    _protect()
+    harden()
     channel = socket.socket(fileno=descriptor)
     frame = wire.receive(channel)
     if frame is None:
@@ -45,13 +41,6 @@ def main(descriptor: int, mode: str) -> None:
             child.serve(channel, limits)
         else:
             _hand_out(channel, limits)
-
-
-def _protect() -> None:
-    os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":  # nobody of the same user reads this memory, nor that of the children
-        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _hand_out(channel: socket.socket, limits: Limits) -> None:

@@ -244,11 +244,6 @@ def autosave(store: Store, token: str, record_id: str, tab: str, base_rev: int, 
         parts.keep_typing(session, view, found, _tab(tab), max(base_rev, 0), form, store.clock())
 
 
-def kept_typing(store: Store, token: str, record: RecordView) -> dict[str, list[str]]:
-    """Form fields that this account typed last and did not save; empty if there are none."""
-    return resumed(store, token, record.id)[1]
-
-
 def resumed(store: Store, token: str, record_id: str) -> tuple[RecordView, dict[str, list[str]]]:
     """A record to go on with, and the form fields that this account typed last and did not save.
 

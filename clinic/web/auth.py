@@ -107,7 +107,8 @@ def sign_out() -> ResponseReturnValue:
 
 
 def _entered(found: str, kept: str) -> ResponseReturnValue:
-    """Signed in: on to the caseload, or to what was typed before."""
+    """Signed in: on to the caseload, or to what was typed before. An older session of this browser ends."""
+    accounts.sign_out(store(), request.cookies.get(COOKIE, ""))
     account = accounts.actor(store(), found).id
     if session.get(WHO) != account:  # for the same person forms in other tabs stay good
         chosen = session.get("language")

@@ -1,5 +1,6 @@
 """Caseload, a new case, and the two layers of a case page."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from wtforms import BooleanField, Form, FormField, HiddenField, SelectField, Str
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
+from clinic.domain.definition import Definition
 from clinic.domain.errors import Conflict
 from clinic.i18n.locales import translated
 from clinic.services import cases, records
@@ -139,8 +141,20 @@ def work(case_id: object) -> ResponseReturnValue:
     ]
     others = [one for one in listed if one.definition_id not in dict(PATH)]
     more = [one for one in known.values() if one.kind in MORE and one.id not in dict(PATH)]
-    prints = {one.id: one.recipients for one in known.values()}
-    return render_template("web/cases/work.html", case=case, steps=steps, others=others, more=more, prints=prints)
+    values = {"steps": steps, "others": others, "more": more, "printable": _printable(listed, known)}
+    return render_template("web/cases/work.html", case=case, **values)
+
+
+def _printable(listed: list[RecordLine], known: Mapping[str, Definition]) -> dict[str, str]:
+    """Records that have paper, and whose: signed, not corrected since, no addendum (it prints with its parent)."""
+    corrected = {one.supersedes for one in listed if one.signed}
+    found = {}
+    for one in listed:
+        to = "joint" if one.about == "couple" else one.about
+        paper = one.definition_id in known and to in known[one.definition_id].recipients
+        if one.signed and paper and one.kind != "addendum" and one.id not in corrected:
+            found[one.id] = to
+    return found
 
 
 def _of(listed: list[RecordLine], id_: str, about: str) -> list[RecordLine]:

@@ -37,7 +37,8 @@ def keep(secret: bytes, request: Request, account: str) -> str:
     """The posted fields, sealed to an account; empty when there is nothing to keep or too much."""
     fields = [(name, value) for name, value in request.form.items(multi=True) if name != SERVICE]
     content = json.dumps([request.path, fields]).encode()
-    if not account or not fields or len(content) > LARGEST:
+    elsewhere = request.path.startswith(("//", "/\\"))  # a browser reads these as the address of another host
+    if not account or not fields or elsewhere or len(content) > LARGEST:
         return ""
     nonce = urandom(NONCE)
     return urlsafe_b64encode(nonce + _cipher(secret).encrypt(nonce, content, account.encode())).decode()

@@ -56,10 +56,9 @@ def start(case_id: object) -> ResponseReturnValue:
 @bp.get("/records/<uuid:record_id>")
 def edit(record_id: object) -> ResponseReturnValue:
     """The form of a draft, or a signed record to read."""
-    record = records.read(store(), token(), str(record_id))
+    record, kept = records.resumed(store(), token(), str(record_id))
     if record.signed:
         return _reading(record)
-    kept = records.kept_typing(store(), token(), record)
     posted = MultiDict([(name, value) for name, values in kept.items() for value in values]) if kept else None
     form = record_form(record.definition, record.about, record.answers, record.raw, posted)
     if posted is not None or record.raw:
@@ -105,10 +104,11 @@ def merge(record_id: object) -> ResponseReturnValue:
             answers.pop(one.name, None)
             if one.name in mine.answers:
                 answers[one.name] = mine.answers[one.name]
+            raw = {path: text for path, text in raw.items() if not _of(path, one)}
             raw |= {path: text for path, text in mine.raw.items() if _of(path, one)}
     try:
         records.save_draft(store(), token(), now.id, _rev(), Checked(answers, raw, {}), _tab())
-    except Conflict:
+    except (Conflict, Invalid):
         return _merge(now.id, mine)
     flash(_("Both versions are settled and saved."))
     return redirect(url_for("records.edit", record_id=now.id), 303)

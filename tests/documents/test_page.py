@@ -5,7 +5,8 @@ import random
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pypdfium2
@@ -15,8 +16,9 @@ import pytest
 from clinic import documents
 from clinic.documents import Options, words
 from clinic.documents.page import PAPERS
-from clinic.domain.audience import Recipient
-from tests import pdf
+from clinic.domain.audience import About, Recipient
+from clinic.domain.definition import Definition, parse
+from tests import pdf, verapdf
 
 from . import samples
 from .catalogues import AR, EN, ES, MadeUp
@@ -33,6 +35,7 @@ AXES: tuple[tuple[Any, ...], ...] = (
 )
 LONG = "We talked for a long time about it, and then we stopped. " * 22  # 1,254 characters, in every leaf
 POINTS_PER_MM = 72 / 25.4
+DEFINITIONS = shipped()
 
 
 def pairwise() -> Iterator[tuple[Any, ...]]:
@@ -51,7 +54,14 @@ def pairs(case: tuple[Any, ...]) -> set[tuple[Any, ...]]:
 
 
 FEW = list(pairwise())
-REST = [case for case in itertools.product(*AXES) if case not in FEW]
+REST = [case for case in itertools.product(*AXES) if case not in FEW and case[3] == "full"]
+# paper, large print, filled: each pair of values of any two, in four ways instead of eight
+WAYS: tuple[tuple[Any, bool, bool], ...] = (
+    ("a4", False, False),
+    ("a4", True, True),
+    ("letter", False, True),
+    ("letter", True, False),
+)
 
 
 def check(draw: Draw, case: tuple[str, Any, bool, Any, Mode]) -> None:
@@ -83,18 +93,34 @@ def test_every_kind_prints_in_every_way(draw: Draw, case: Any) -> None:
 
 @pytest.mark.everything
 @pytest.mark.parametrize("languages", LANGUAGES)
-@pytest.mark.parametrize("paper", ["a4", "letter"])
-@pytest.mark.parametrize("id_", shipped())
-def test_every_shipped_definition_prints(draw: Draw, id_: str, paper: Any, languages: str) -> None:
-    definition = shipped()[id_]
-    for recipient, large, filled in itertools.product(definition.recipients, (False, True), (False, True)):
+@pytest.mark.parametrize("id_", DEFINITIONS)
+def test_every_shipped_definition_prints(draw: Draw, id_: str, languages: str) -> None:
+    for paper, file in drawn(draw, id_, languages, WAYS):
+        assert outside(file, paper) == []
+
+
+@pytest.mark.everything
+@pytest.mark.skipif(bool(verapdf.missing()), reason=verapdf.missing())
+def test_the_reference_checker_finds_no_fault(draw: Draw, tmp_path: Path) -> None:
+    paths = []
+    for number, (id_, languages) in enumerate(itertools.product(DEFINITIONS, LANGUAGES)):
+        way = WAYS[(number + number // len(LANGUAGES)) % len(WAYS)]  # each language meets each way
+        for _, file in drawn(draw, id_, languages, [way]):
+            paths.append(tmp_path / f"{len(paths)}.pdf")
+            paths[-1].write_bytes(file)
+    assert {path.name: faults for path, faults in verapdf.check(paths).items() if faults} == {}
+
+
+def drawn(draw: Draw, id_: str, languages: str, ways: Sequence[tuple[Any, bool, bool]]) -> Iterator[tuple[str, bytes]]:
+    """Paper and file of a shipped definition, for each recipient whose sheet looks different."""
+    definition = DEFINITIONS[id_]
+    for recipient, (paper, large, filled) in itertools.product(definition.recipients, ways):
         if recipient == "b":  # as a
             continue
-        about = "couple" if recipient == "joint" else recipient
+        about: About = "couple" if recipient == "joint" else recipient
         answers = samples.answers(definition, about) if filled else None
-        file = draw(make_page(definition, answers, recipient, LANGUAGES[languages], Options(paper=paper, large=large)))
-        assert pdf.ua1(file) == []
-        assert outside(file, paper) == []
+        options = Options(paper=paper, large=large)
+        yield paper, draw(make_page(definition, answers, recipient, LANGUAGES[languages], options))
 
 
 # --------------------------------------------------------------------------- nothing is cut off or printed over
@@ -283,6 +309,95 @@ def test_drawings_are_mirrored_for_right_to_left() -> None:
     assert "scale(-1 1)" in make_page(every_kind(), None, "joint", (AR,)).html
     assert "scale(-1 1)" not in make_page(every_kind()).html
     assert "scale(-1 1)" not in make_page(every_kind(), None, "joint", (AR, EN)).html
+
+
+# --------------------------------------------------------------------------- what keeps a sheet calm
+def small(kind: str, blocks: str) -> Definition:
+    """A definition of one section."""
+    head = f'id = "small"\nversion = 1\nkind = "{kind}"\ntitle = "T"\naudience = "recipient"\n'
+    rest = 'recipients = ["joint"]\nlevel = { joint = "open" }\n[[section]]\nid = "s"\ntitle = "S"\n'
+    return parse((head + rest + blocks).encode(), "small.toml", {})
+
+
+DAY = '[[section.block]]\nid = "d"\nkind = "date"\nfields = [{ id = "day", label = "Today", type = "date" }]\n'
+LIST = (
+    '[[section.block]]\nid = "l"\nkind = "checklist"\nlabel = "Which?"\noptions = ['
+    + ", ".join(f'{{ id = "o{n}", label = "Option {n}" }}' for n in range(6))
+    + "]\n"
+)
+ASKS = (
+    '[[section.block]]\nid = "p"\nkind = "prompt"\nlabel = "Say"\n'
+    'asks = [{ id = "one", label = "First", lines = 1 }, { id = "two", label = "Second", lines = 1 }]\n'
+)
+NARROW = (
+    '[[section.block]]\nid = "t"\nkind = "table"\nopen = 4\n'
+    'columns = [{ id = "wide", label = "Wide", width = 90 }, { id = "slim", label = "Slim", width = 10 }]\n'
+)
+MANY = (
+    '[[section.block]]\nid = "t"\nkind = "table"\nopen = 4\ncolumns = ['
+    + ", ".join(f'{{ id = "c{n}", label = "Column {n}" }}' for n in range(6))
+    + "]\n"
+)
+
+
+def test_a_record_shows_what_was_chosen_of_a_long_list_only() -> None:
+    answers = {"l": ["o2", "o5"]}
+    record = make_page(small("session", DAY + LIST), answers).html
+    assert re.findall(r"Option \d", record) == ["Option 2", "Option 5"]
+    assert len(re.findall(r"Option \d", make_page(small("worksheet", DAY + LIST), answers).html)) == 6
+
+
+def test_a_question_without_an_answer_takes_one_line_of_a_record() -> None:
+    html = make_page(small("session", ASKS), {"p": {"one": "said"}}).html
+    assert re.search(r"<p[^>]*>Second <span[^>]*>– No answer</span></p>", html)
+    assert html.count("No answer") == 1
+    assert 'class="line"' not in html
+
+
+def test_the_day_a_sheet_asks_for_first_stands_in_its_head_once() -> None:
+    definition = small("worksheet", DAY + LIST)
+    blank = make_page(definition).html
+    assert blank.count("Today") == 1
+    assert ">Date<" not in blank
+    assert blank.index("Today") < blank.index("<h2")
+    assert "Mar 31, 2026" in make_page(definition, {"d": {"day": "2026-03-31"}}).html
+    record = make_page(small("session", DAY + LIST), {"l": ["o2"]}).html
+    assert re.search(r"<span[^>]*>Today –</span>", record)
+    assert record.count("No answer") == 0
+
+
+def test_a_word_wider_than_its_column_moves_below_the_table() -> None:
+    definition = small("worksheet", NARROW)
+    html = make_page(definition, {"t": [{"id": "r1", "slim": "one two"}]}).html
+    assert "<table" in html
+    html = make_page(definition, {"t": [{"id": "r1", "slim": "understanding"}]}).html
+    assert "<table" not in html
+    assert "understanding" in html
+
+
+def test_large_print_turns_a_table_of_many_columns_into_one_for_each_row() -> None:
+    definition = small("worksheet", MANY)
+    answers = {"t": [{"id": f"r{n}", "c0": f"word{n}"} for n in range(3)]}
+    assert make_page(definition, answers).html.count("<table") == 1
+    large = make_page(definition, answers, options=Options(large=True)).html
+    assert large.count("<table") == 4  # what was answered, and the one row that is left
+    assert all(f"word{n}" in large for n in range(3))
+    assert make_page(definition, options=Options(large=True)).html.count("<table") == 2
+
+
+def test_no_heading_is_left_at_the_end_of_a_page(draw: Draw) -> None:
+    """A long table breaks between its rows, but never after the first nor before the last."""
+    rows = ", ".join(f'{{ id = "r{n}", label = "row{n}." }}' for n in range(9))
+    table = f'[[section.block]]\nid = "t"\nkind = "table"\nrows = [{rows}]\ncolumns = [{{ id = "c", label = "C" }}]\n'
+    for lines in range(1, 22):
+        room = f'[[section.block]]\nid = "p"\nkind = "prompt"\nlabel = "Say"\nlines = {lines}\n'
+        title = '[[section]]\nid = "s2"\ntitle = "Heading"\n'
+        with pypdfium2.PdfDocument(draw(make_page(small("worksheet", room + title + table)))) as file:
+            pages = [page.get_textpage().get_text_bounded() for page in file]
+        start = next(place for place, words_ in enumerate(pages) if "Heading" in words_)
+        assert "row0." in pages[start], lines
+        assert "row1." in pages[start], lines
+        assert all(("row7." in words_) == ("row8." in words_) for words_ in pages), lines
 
 
 def test_two_languages_at_most() -> None:

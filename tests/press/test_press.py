@@ -181,7 +181,7 @@ def test_a_child_is_confined(press: Press, make_page: MakePage) -> None:
 @linux
 def test_memory_of_the_press_is_closed_to_others() -> None:
     code = (
-        "import ctypes; from clinic.press import zygote; zygote._protect()\n"
+        "import ctypes; from clinic.hardening import harden; harden()\n"
         "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"  # 3 is PR_GET_DUMPABLE
     )
     run = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)

@@ -126,6 +126,10 @@ def test_a_foreign_record_is_not_there(clinic: Clinic) -> None:
     assert read(clinic, id_).rev == 1
 
 
+def typing(clinic: Clinic, id_: str) -> dict[str, list[str]]:
+    return records.resumed(clinic.store, clinic.token, id_)[1]
+
+
 def test_an_old_revision_conflicts_and_loses_nothing(clinic: Clinic) -> None:
     id_ = start(clinic, "wishes", "a")
     save(clinic, id_, 1, wish="theirs")
@@ -134,20 +138,20 @@ def test_an_old_revision_conflicts_and_loses_nothing(clinic: Clinic) -> None:
         records.save_draft(clinic.store, clinic.token, id_, 1, mine, "tab2")
     record = read(clinic, id_)
     assert (record.answers, record.rev) == ({"wish": "theirs"}, 2)
-    kept = records.kept_typing(clinic.store, clinic.token, record)
+    kept = typing(clinic, id_)
     assert read_form(record.definition, "a", kept).answers == mine.answers
 
 
 def test_typing_is_kept_apart_until_saved(clinic: Clinic) -> None:
     id_ = start(clinic)
-    assert records.kept_typing(clinic.store, clinic.token, read(clinic, id_)) == {}
+    assert typing(clinic, id_) == {}
     form = {"words": ["typ"], "only_a": ["for A"], "a.about": ["seen"], "csrf_token": ["x"], "rev": ["1"]}
     for text in ("ty", "typed"):
         clinic.clock.pass_(seconds=1)
         records.autosave(clinic.store, clinic.token, id_, "tab1", 1, form | {"words": [text]})
     record = read(clinic, id_)
     assert (record.rev, record.answers) == (1, {})
-    kept = records.kept_typing(clinic.store, clinic.token, record)
+    kept = typing(clinic, id_)
     assert kept == {"words": ["typed"], "only_a": ["for A"], "a.about": ["seen"]}
     assert count(clinic, Autosave) == 6  # one a scope, answered or not
     save(clinic, id_, 1, words="typed")
@@ -159,7 +163,7 @@ def test_the_last_tab_counts(clinic: Clinic) -> None:
     for tab in ("one", "two"):
         clinic.clock.pass_(seconds=1)
         records.autosave(clinic.store, clinic.token, id_, tab, 1, {"words": [tab]})
-    assert records.kept_typing(clinic.store, clinic.token, read(clinic, id_)) == {"words": ["two"]}
+    assert typing(clinic, id_) == {"words": ["two"]}
     with pytest.raises(Invalid):
         records.autosave(clinic.store, clinic.token, id_, "a tab", 1, {})
 
