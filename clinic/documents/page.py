@@ -193,6 +193,14 @@ class View:
         """Leaves whose answer does not fit on a line."""
         return [path for path, value in part.values.items() if isinstance(value, str) and len(value) > LINE]
 
+    def across(self, part: Part) -> int:
+        """How many fields stand side by side, each a label and its line; 0 when a label needs lines of its own."""
+        most = self.width / SIGN / (1.6 if self.large else 1)  # letters that fit across the page
+        longest = max(sum(len(lang.catalogue.text(item.label)) for lang in self.langs) for item in part.block.fields)
+        if longest > most * 0.7:
+            return 0
+        return 1 if self.large or self.two or longest > most * 0.35 else 2
+
     def room(self, items: Sequence[Item]) -> bool:
         """Whether a few options fit into a table cell, to be circled there."""
         return len(items) <= 4 and all(len(item.label.en) <= 18 for item in items)

@@ -125,26 +125,19 @@ def drawn(draw: Draw, id_: str, languages: str, ways: Sequence[tuple[Any, bool, 
 
 # --------------------------------------------------------------------------- nothing is cut off or printed over
 def outside(file: bytes, paper: str) -> list[str]:
-    """Characters nearer than 10 mm to a side of their page, or 6 mm to its head or foot."""
+    """Words nearer than 10 mm to a side of their page, or 6 mm to its head or foot."""
     edge, foot = 10 * POINTS_PER_MM, 6 * POINTS_PER_MM
     found = []
-    for width, height, sign, (left, bottom, right, top) in characters(file):
-        if left < edge or bottom < foot or right > width - edge or top > height - foot:
-            found.append(sign)
-        assert abs(width - PAPERS[paper][1] * POINTS_PER_MM) < 1
-    return found
-
-
-def characters(file: bytes) -> Iterator[tuple[float, float, str, tuple[float, float, float, float]]]:
-    """Page width and height, character and its box (left, bottom, right, top), all in points."""
     with pypdfium2.PdfDocument(file) as document:
         for page in document:
             width, height = page.get_size()
+            assert abs(width - PAPERS[paper][1] * POINTS_PER_MM) < 1
             text = page.get_textpage()
-            for place in range(text.count_chars()):
-                sign = chr(pdfium.FPDFText_GetUnicode(text.raw, place))
-                if sign.strip("\0 \r\n\xa0"):
-                    yield width, height, sign, text.get_charbox(place)
+            for place in range(text.count_rects()):
+                left, bottom, right, top = text.get_rect(place)
+                if left < edge or bottom < foot or right > width - edge or top > height - foot:
+                    found.append(text.get_text_bounded(left, bottom, right, top))
+    return found
 
 
 def printed_over(file: bytes) -> int:
@@ -383,6 +376,20 @@ def test_large_print_turns_a_table_of_many_columns_into_one_for_each_row() -> No
     assert large.count("<table") == 4  # what was answered, and the one row that is left
     assert all(f"word{n}" in large for n in range(3))
     assert make_page(definition, options=Options(large=True)).html.count("<table") == 2
+
+
+@pytest.mark.parametrize(("length", "classes"), [(20, 1), (34, 2), (70, 0)])
+def test_a_long_label_never_pushes_its_line_off_the_page(draw: Draw, length: int, classes: int) -> None:
+    """Two fields stand side by side, one below the other, or under labels of several lines."""
+    label = ("label " * 20)[: length - 1] + "."
+    fields = ", ".join(f'{{ id = "f{n}", label = "{label}", type = "text" }}' for n in range(2))
+    block = f'[[section.block]]\nid = "d"\nkind = "date"\nlabel = "When"\nfields = [{fields}]\n'
+    page = make_page(small("worksheet", block))
+    assert page.html.count('class="fields f2"') == classes
+    for languages in LANGUAGES.values():
+        for large in (False, True):
+            file = draw(make_page(small("worksheet", block), None, "joint", languages, Options(large=large)))
+            assert outside(file, "a4") == []
 
 
 def test_no_heading_is_left_at_the_end_of_a_page(draw: Draw) -> None:
