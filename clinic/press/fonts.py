@@ -97,7 +97,8 @@ def uncovered(text: str, locale: str) -> list[str]:
     Line ends, joiners and direction marks need no glyph. Control characters and direction overrides or
     isolates are always listed.
     """
-    ranges = [_coverage()[name] for name in families(locale)]
+    there = _coverage()
+    ranges = [there[name] for name in families(locale)]
     return [sign for sign in dict.fromkeys(text) if not _covered(sign, ranges)]
 
 

@@ -50,7 +50,7 @@ def new_code() -> str:
 
 
 def checksum(signs: Sequence[int]) -> int:
-    """The check sign of a code: a weighted sum that finds one wrong sign and two swapped neighbours."""
+    """The check sign of a code: a weighted sum that finds any one wrong sign and nearly every swap of neighbours."""
     return sum((2 * place + 1) * sign for place, sign in enumerate(signs)) % 32
 
 
@@ -150,9 +150,11 @@ def filled_page(definition: Definition, answers: Mapping[str, Any], job: PrintJo
 def _printable(sheet: documents.Sheet, books: Sequence[Catalogue]) -> None:
     """A character that no font has is an error with its place, never a box on paper."""
     for book in books:
-        for place, text in documents.strings(sheet, book):
-            if missing := fonts.uncovered(text, book.locale):
-                raise Unprintable(missing[0], place)
+        strings = list(documents.strings(sheet, book))
+        missing = fonts.uncovered("".join(text for _, text in strings), book.locale)
+        if missing:  # rare, so only now the place is looked for
+            place = next(place for place, text in strings if missing[0] in text)
+            raise Unprintable(missing[0], place)
 
 
 def _fonts(tags: Sequence[str]) -> Fonts:

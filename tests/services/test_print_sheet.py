@@ -1,0 +1,128 @@
+"""Printing a sheet: what is refused and how, glyphs that no font has, codes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clinic import config
+from clinic.domain.answer import Checked
+from clinic.domain.errors import ClinicError, NotFound, Refused, Unprintable, Usage
+from clinic.persistence.store import Store, create
+from clinic.press.press import Press
+from clinic.services import accounts, cases, print_sheet, prints, records
+from clinic.services.cases import PartnerCard
+from clinic.services.definitions import definitions
+from clinic.services.prints import PrintJob
+from tests import pdf
+
+PASSWORD = "only for this test 1"
+
+
+@dataclass(frozen=True)
+class House:
+    store: Store
+    press: Press
+    token: str
+    case: str
+
+    def print(self, job: PrintJob) -> print_sheet.Printed:
+        return print_sheet.filled(self.store, self.press, self.token, self.case, job, "reviewed")
+
+    def finish(self, definition: str, about: str, answers: dict[str, object]) -> str:
+        record = records.start(self.store, self.token, self.case, definition, about)  # type: ignore[arg-type]
+        records.finish(self.store, self.token, record, 1, Checked(answers, {}, {}))
+        return record
+
+
+@pytest.fixture(scope="module")
+def press() -> Iterator[Press]:
+    machine = Press()
+    machine.start()
+    yield machine
+    machine.stop()
+
+
+@pytest.fixture
+def house(tmp_path: Path, press: Press) -> Iterator[House]:
+    settings = config.load(tmp_path / "clinic", {})
+    create(settings, definitions().values())
+    store = Store.open(settings, gate=lambda _ruling, _day, sheet, _to: sheet != "the_wave")
+    accounts.create_account(store, "anna", PASSWORD)
+    token = accounts.sign_in(store, "anna", PASSWORD)
+    case = cases.open_case(store, token, {"a": PartnerCard(), "b": PartnerCard()})
+    yield House(store, press, token, case)
+    store.close()
+
+
+@pytest.mark.parametrize(("text", "sign"), [("good \U00010380 morning", "U+10380"), ("so \U0001f600", "U+1F600")])
+def test_a_character_without_a_font_is_named_with_its_place_and_never_printed(
+    house: House, text: str, sign: str
+) -> None:
+    house.finish("two_beliefs", "a", {"what": text})
+    block = definitions()["two_beliefs"].blocks["what"].label.en
+    for draw in (print_sheet.filled, print_sheet.pictures):
+        with pytest.raises(Unprintable) as refused:
+            draw(house.store, house.press, house.token, house.case, PrintJob("two_beliefs", "a"), "reviewed")
+        assert refused.value.params == {"character": sign, "block": block}
+        assert text not in str(refused.value)
+
+
+def test_the_newest_finished_record_is_printed_and_a_draft_is_not(house: House) -> None:
+    house.finish("two_beliefs", "a", {"what": "the first version"})
+    house.finish("two_beliefs", "a", {"what": "the second version"})
+    draft = records.start(house.store, house.token, house.case, "two_beliefs", "a")
+    records.save_draft(house.store, house.token, draft, 1, Checked({"what": "only a draft"}, {}, {}))
+    text = pdf.text(house.print(PrintJob("two_beliefs", "a")).pdf)
+    assert "second version" in text
+    assert "first version" not in text
+    with pytest.raises(Refused):
+        house.print(PrintJob("two_beliefs", "a", record=draft))
+    assert "version" not in pdf.text(house.print(PrintJob("two_beliefs", "b")).pdf)
+
+
+def test_what_went_out_is_noted_without_naming_it_in_the_open(house: House) -> None:
+    printed = house.print(PrintJob("two_beliefs", "a"))
+    assert prints.given(house.store, house.token, house.case) == [("a", "two_beliefs", house.store.today())]
+    assert printed.name == f"{printed.code}.pdf"
+    assert printed.code in pdf.text(printed.pdf)
+
+
+def test_every_refusal_of_a_case_is_the_same_line(house: House) -> None:
+    jobs = [
+        PrintJob("the_wave", "a"),  # the gate
+        PrintJob("our_cycle", "a"),  # not for this reader
+        PrintJob("safety_screening", "a"),  # never on paper
+        PrintJob("two_beliefs", "a", "es"),  # nobody has reviewed it
+        PrintJob("talking_about_sex", "a", "es", draft=True),  # about sex: not even as a draft
+        PrintJob("two_beliefs", "a", record="00000000-0000-4000-8000-000000000000"),
+    ]
+    seen = set()
+    for job in jobs:
+        with pytest.raises(ClinicError) as refused:
+            house.print(job)
+        seen.add((type(refused.value), str(refused.value), refused.value.http))
+    assert len(seen) == 1
+    with pytest.raises(NotFound):
+        print_sheet.filled(house.store, house.press, house.token, house.token, jobs[0], "reviewed")
+
+
+def test_a_blank_says_why(press: Press) -> None:
+    with pytest.raises(Refused, match="no blank"):
+        print_sheet.blank(press, PrintJob("session"))
+    with pytest.raises(Refused, match="nobody reviewed"):
+        print_sheet.blank(press, PrintJob("our_cycle", locale="es"))
+    with pytest.raises(Usage):
+        print_sheet.blank(press, PrintJob("our_cycle", locale="tlh"))
+    assert "Borrador" in pdf.text(print_sheet.blank(press, PrintJob("our_cycle", locale="es", draft=True)).pdf).title()
+    assert print_sheet.blank(press, PrintJob("our_cycle", locale="es"), "complete").pdf
+
+
+@given(st.lists(st.integers(0, 31), min_size=8, max_size=8), st.integers(0, 7), st.integers(1, 31))
+def test_one_wrong_sign_of_a_code_is_found(signs: list[int], place: int, by: int) -> None:
+    wrong = [*signs]
+    wrong[place] = (wrong[place] + by) % 32
+    assert print_sheet.checksum(wrong) != print_sheet.checksum(signs)
