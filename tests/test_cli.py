@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from clinic.cli import clinic as commands
 from tests import pdf
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,6 +102,20 @@ def test_check_names_file_section_and_block(tmp_path: Path) -> None:
 )
 def test_wrong_usage_is_two(arguments: list[str]) -> None:
     assert clinic(*arguments).returncode == 2
+
+
+def test_init_asks_until_the_passphrase_is_long_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clinic.cli.harden", lambda: None)  # it would close the process of all tests
+    house = tmp_path / "clinic"
+    runner = CliRunner()
+    asked = "anna\nshort\na long enough one\na long enough one\n"
+    done = runner.invoke(commands, ["--instance", str(house), "init"], input=asked)
+    assert done.exit_code == 0, done.output
+    assert "at least 12" in done.output
+    assert (house / "clinic.key").stat().st_mode & 0o077 == 0
+    again = clinic("init", instance=house)
+    assert again.returncode == 2
+    assert "already" in again.stderr
 
 
 def test_an_instance_that_others_can_read_does_not_open(house: Path) -> None:

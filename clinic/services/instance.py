@@ -2,7 +2,8 @@
 
 import click
 
-from clinic.config import Settings
+from clinic.config import DATABASE_FILE, Settings
+from clinic.domain.errors import Usage
 from clinic.persistence import store as stores
 from clinic.persistence.store import Store
 from clinic.services import accounts
@@ -23,13 +24,27 @@ def upgrade_instance(settings: Settings) -> None:
 
 
 def init(settings: Settings) -> None:
-    """`clinic init`: make an instance and its first account, asked for on the terminal."""
+    """`clinic init`: make an instance and its first account, asked for on the terminal before anything is made."""
+    if (settings.instance / DATABASE_FILE).exists():
+        raise Usage(f"There is an instance in {settings.instance} already.")
+    name = click.prompt("Staff name", value_proc=_name)
+    password = click.prompt("Passphrase", hide_input=True, confirmation_prompt=True, value_proc=_passphrase)
     init_instance(settings)
     store = Store.open(settings)
     try:
-        name = click.prompt("Staff name")
-        password = click.prompt("Passphrase", hide_input=True, confirmation_prompt=True)
         accounts.create_account(store, name, password)
     finally:
         store.close()
     click.echo(f"Ready: {settings.instance}. Keep {settings.key_file} safe: without it nothing opens.")
+
+
+def _name(text: str) -> str:
+    if not 1 <= len(accounts.sign_in_name(text)) <= 80:
+        raise click.BadParameter("Use 1 to 80 characters.")
+    return text
+
+
+def _passphrase(text: str) -> str:
+    if len(text) < accounts.PASSWORD_LENGTH:
+        raise click.BadParameter(f"Use at least {accounts.PASSWORD_LENGTH} characters.")
+    return text
