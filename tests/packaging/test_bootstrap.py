@@ -102,7 +102,7 @@ def test_the_fonts_are_made_once_before_the_command(first: subprocess.CompletedP
 def test_a_later_start_goes_straight_on(start: START) -> None:
     began = time.monotonic()
     assert start("sheets").stdout.startswith("ran ['sheets']")
-    assert time.monotonic() - began < 2  # seconds; alone it takes 0.1
+    assert time.monotonic() - began < 5  # seconds; alone it takes 0.1, an installation 30
 
 
 def test_help_is_the_real_one_once_set_up(start: START) -> None:

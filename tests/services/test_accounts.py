@@ -1,6 +1,5 @@
 """Signing in and out."""
 
-import statistics
 import time
 from pathlib import Path
 from threading import Barrier, Thread
@@ -42,9 +41,9 @@ def test_an_unknown_name_takes_as_long(clinic: Clinic) -> None:
             accounts.sign_in(clinic.store, name, "wrong", name)
         return time.perf_counter() - start
 
-    known = statistics.median(took("anna") for _ in range(4))
-    unknown = statistics.median(took("nobody") for _ in range(4))
-    assert 0.4 < known / unknown < 2.5
+    known = min(took("anna") for _ in range(4))  # the least: a busy machine only ever adds
+    unknown = min(took("nobody") for _ in range(4))
+    assert 1 / 3 < known / unknown < 3  # without the work for unknown names it is about 50
 
 
 def test_a_session_goes_idle_and_grows_old(clinic: Clinic) -> None:
