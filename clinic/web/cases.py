@@ -22,14 +22,15 @@ from clinic.services.records import RecordLine
 from clinic.services.shelf import active
 from clinic.web.auth import token
 from clinic.web.clinic import settings, store
+from clinic.web.formulation import due_of
 
 bp = Blueprint("cases", __name__)
 SIDES: Final = ("a", "b")
 
 # The way through a case, in the order of CLINICAL_RULES D1: agreement, each alone, then joint work.
 PATH: Final = (
-    ("intake", ("couple",)),
     ("consent_and_secrets_policy", ("couple",)),
+    ("intake", ("couple",)),
     ("partner_intake", ("a", "b")),
     ("safety_screening", ("a", "b")),
     ("session", ("couple",)),
@@ -141,7 +142,13 @@ def work(case_id: object) -> ResponseReturnValue:
     ]
     others = [one for one in listed if one.definition_id not in dict(PATH)]
     more = [one for one in known.values() if one.kind in MORE and one.id not in dict(PATH)]
-    values = {"steps": steps, "others": others, "more": more, "printable": _printable(listed, known)}
+    values = {
+        "steps": steps,
+        "others": others,
+        "more": more,
+        "printable": _printable(listed, known),
+        "due": due_of(case.id),
+    }
     return render_template("web/cases/work.html", case=case, **values)
 
 

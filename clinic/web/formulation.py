@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 
 from clinic.domain import ruling as rulings
+from clinic.domain.definition import Text
 from clinic.domain.facts import PARTNERS, Partner
 from clinic.domain.formulation import Guess, Map, Opened, Seen, facts, the_map
 from clinic.domain.ruling import Ruling
@@ -101,7 +102,28 @@ def map(case_id: object) -> ResponseReturnValue:
         printable=_printable,
         trace=_trace,
         gathered=_gathered,
+        to_ask=_to_ask,
+        due=due(found),
     )
+
+
+def due(found: Suggestions) -> list[tuple[Text, list[str]]]:
+    """What waits for an answer, as (title, whom to ask alone); the question about suicide before all others."""
+    waiting = sorted(_gathered(found.rules), key=lambda one: one[0] != "R3")
+    return [(fired[0].title, _to_ask(fired)) for _, fired in waiting if _to_ask(fired)]
+
+
+def due_of(case_id: str) -> list[tuple[Text, list[str]]]:
+    """The same for the staff layer of a case."""
+    opened = records.opened(store(), token(), case_id)
+    return due(suggest(facts(opened, tables(), store().today()), tables()))
+
+
+def _to_ask(fired: Iterable[Any]) -> list[str]:
+    """The partners that rules wait for; an answer of both (stay) asks each."""
+    asks = [ask for one in fired for ask in one.asks]
+    both = any(ask[:2] not in ("a_", "b_") for ask in asks)
+    return [about for about in PARTNERS if both or any(ask.startswith(f"{about}_") for ask in asks)]
 
 
 def _side(drawn: Map, found: Suggestions, about: Partner) -> Side:

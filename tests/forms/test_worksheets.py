@@ -380,7 +380,7 @@ def test_the_plan_has_a_grid_and_a_way_to_refuse_for_each(
     assert all(row.type == "tick" for id_ in grids for row in sheet.blocks[id_].rows), "no score at night"
     options = {option.id: option.label.en for option in sheet.blocks[below].options}
     assert {"smaller", "not_wanted"} <= set(options)
-    assert "not want this" in options["not_wanted"]
+    assert "want this" in options["not_wanted"]
     assert "7" in sheet.blocks[below].label.en
 
 

@@ -1,9 +1,12 @@
 """The map page: the drawing, the reasons, and that all of it stays in the staff layer."""
 
 import re
+from types import SimpleNamespace
 
+import pytest
 from flask.testing import FlaskClient
 
+from clinic.web import formulation
 from tests.web.conftest import Clinic, finished, prepared
 
 
@@ -81,3 +84,33 @@ def test_drafts_do_not_count(clinic: Clinic, ana: FlaskClient) -> None:
     assert "No map yet." in page(clinic, ana)
     prepared(clinic)
     assert section(page(clinic, ana), "history").count("Map of") == 1
+
+
+def test_what_must_be_asked_stands_first_in_the_staff_layer_and_nowhere_else(clinic: Clinic, ana: FlaskClient) -> None:
+    prepared(clinic)
+    held = {"day": clinic.store.today().isoformat()}
+    seen = {
+        "a.observed": [{"id": "jealousy", "intensity": 3, "seen_by": "self"}],
+        "b.observed": [
+            {"id": "withdrawal", "intensity": 3, "seen_by": "counsellor"},
+            {"id": "negative_self_talk", "intensity": 4, "seen_by": "self"},
+        ],
+    }
+    answers = {"held": held, "present": ["partner_a"], "format": "dap", **seen}
+    finished(clinic.store, clinic.tokens["ana"], clinic.case, "session", "couple", answers)
+    for path in (f"/cases/{clinic.case}/work", f"/cases/{clinic.case}/formulation"):
+        text = ana.get(path).get_data(as_text=True)
+        notice = text[text.index("Ask first") :].split("</ul>")[0]
+        first = re.findall(r"<li>(.*?)</li>", notice, re.S)[0]
+        assert "uicide" in first
+        assert "Partner B" in first
+        assert "Partner A" not in first
+    for path in ("/", f"/cases/{clinic.case}", f"/cases/{clinic.case}/print"):
+        assert "Ask first" not in ana.get(path).get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("asks", "asked"), [(["b_fear"], ["b"]), (["stay"], ["a", "b"]), (["a_cause", "b_cause"], ["a", "b"]), ([], [])]
+)
+def test_who_is_asked_is_who_may_be_in_need_not_who_set_it_off(asks: list[str], asked: list[str]) -> None:
+    assert formulation._to_ask([SimpleNamespace(asks=asks)]) == asked
