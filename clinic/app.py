@@ -8,6 +8,7 @@ from flask import Flask, Request, Response, request
 
 from clinic import resources
 from clinic.config import Settings
+from clinic.domain.errors import Usage
 from clinic.persistence import keyholder
 from clinic.persistence.store import Store
 from clinic.press.press import Press
@@ -146,8 +147,6 @@ def serve(settings: Settings, port: int | None = None, greeting: str = "") -> No
     press.start()
     try:
         app = create_app(settings, Store.open(settings), press)
-        if greeting:
-            print(greeting, flush=True)
         # Buffers above the body limit: waitress writes larger ones to a temporary file in clear.
         # Its own limit is above ours, so that a body just too large gets a page and not a line of text.
         limits: dict[str, Any] = {
@@ -156,6 +155,12 @@ def serve(settings: Settings, port: int | None = None, greeting: str = "") -> No
             "max_request_body_size": 3 * BODY_BYTES,
         }
         listen = f"{settings.host}:{settings.port if port is None else port}"
-        waitress.serve(app, listen=listen, threads=6, ident=None, **limits)
+        try:
+            server = waitress.create_server(app, listen=listen, threads=6, ident=None, **limits)
+        except OSError as error:
+            raise Usage(f"{listen} cannot be served ({error.strerror}). Choose another port with --port.") from None
+        if greeting:
+            print(greeting, flush=True)
+        server.run()
     finally:
         press.stop()

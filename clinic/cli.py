@@ -104,6 +104,16 @@ def init(settings: config.Settings) -> None:
 
 @clinic.command()
 @with_settings
+def upgrade(settings: config.Settings) -> None:
+    """Bring an instance to this version: tables and the texts of changed definitions. Copy its folder first."""
+    from clinic.services import instance
+
+    instance.upgrade_instance(settings)
+    click.echo(f"Ready: {settings.instance}")
+
+
+@clinic.command()
+@with_settings
 @click.option("--port", type=click.IntRange(0, 65535), help="Instead of the port in the settings.")
 def serve(settings: config.Settings, port: int | None) -> None:
     """Serve the pages on this machine."""

@@ -1,6 +1,7 @@
 """The command line as a contract: exit codes, one plain line on stderr, JSON that scripts read."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,16 @@ def test_check_names_file_section_and_block(tmp_path: Path) -> None:
 )
 def test_wrong_usage_is_two(arguments: list[str]) -> None:
     assert clinic(*arguments).returncode == 2
+
+
+def test_a_port_in_use_is_one_plain_line(house: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = clinic("serve", "--port", str(taken.getsockname()[1]), instance=house)
+    assert done.returncode == 2
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_init_asks_until_the_passphrase_is_long_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

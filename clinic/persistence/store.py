@@ -88,6 +88,12 @@ class Store:
         """The clinic's day."""
         return self.clock().astimezone().date()
 
+    def remember(self, definitions: Iterable[Definition]) -> None:
+        """Store the texts of definitions that are not there yet, so that records can begin with them."""
+        with Session(self.engine.execution_options(write=True)) as session:
+            texts.write(session, definitions)
+            session.commit()
+
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()

@@ -59,6 +59,7 @@ def prepare(settings: Settings) -> str:
         store = Store.open(settings)
         if not store.demo:
             raise Usage(f"{settings.instance} holds real records. The demo leaves it alone.")
+        store.remember(definitions().values())  # it may have been made with the texts of an older checkout
         accounts.set_password(store, ACCOUNT, password)
     store.close()
     return password

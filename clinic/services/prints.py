@@ -26,7 +26,6 @@ class PrintJob:
     ink: Literal["full", "saver"] = "full"
     draft: bool = False
     record: str = ""
-    day: date | None = None
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -64,7 +63,8 @@ def given(store: Store, token: str, case_id: str) -> list[tuple[Recipient, str, 
         view = store.keyholder.open(token, ident(case_id), "staff")
         found = []
         for row in session.scalars(select(Print).where(Print.case_id == view.case_id)):
-            scope, content = view.scope_of(row.key_id), view.open_print(row)
+            scope = view.scope_of(row.key_id)
             if scope in RECIPIENTS:
+                content = view.open_print(row)
                 found.append((scope, str(content["sheet"]), date.fromisoformat(content["day"])))
         return sorted(found, key=lambda one: one[2])

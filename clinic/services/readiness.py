@@ -1,6 +1,5 @@
 """Whether a definition may print in a language: complete, reviewed, fonts there."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,8 +48,3 @@ def readiness(definition: Definition, tag: str, print_when: str) -> Readiness:
 def languages(definition: Definition, print_when: str) -> tuple[Readiness, ...]:
     """Every language the product has, for one definition."""
     return tuple(readiness(definition, one.tag, print_when) for one in translated())
-
-
-def as_draft(definition: Definition, tags: Sequence[str], print_when: str) -> bool:
-    """Whether a sheet in these languages must carry the DRAFT mark."""
-    return not all(readiness(definition, tag, print_when).printable for tag in tags)

@@ -7,12 +7,10 @@ changes afterwards is inactive until its new text is accepted too.
 from pathlib import Path
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from clinic.domain.definition import Definition
 from clinic.domain.errors import DefinitionError, NotFound
 from clinic.domain.suggest import Tables
-from clinic.persistence import texts
 from clinic.persistence.models import DefinitionText
 from clinic.persistence.store import Store
 from clinic.services.definitions import OWN, definitions, own_definitions, read, tables
@@ -53,7 +51,5 @@ def accept(store: Store, path: Path) -> Definition:
     if not path.stem.startswith(OWN):
         raise DefinitionError(f"the name of a clinic's own definition begins with {OWN}", path.name)
     definition = read(path)
-    with Session(store.engine.execution_options(write=True)) as session:
-        texts.write(session, [definition])
-        session.commit()
+    store.remember([definition])
     return definition

@@ -9,7 +9,7 @@ from clinic import config
 from clinic.domain.answer import leaves, row_ids, spread
 from clinic.domain.errors import Denied, Usage
 from clinic.persistence.store import Store, create
-from clinic.services import accounts, cases, demo
+from clinic.services import accounts, cases, demo, records
 from clinic.services.definitions import definition, definitions
 from tests import pdf, verapdf
 
@@ -77,6 +77,20 @@ def test_a_second_start_prints_nothing_again(made: tuple[config.Settings, str, l
     again = demo.prepare(settings)
     assert demo.prints(settings, again) == lines
     assert {path: path.stat().st_mtime_ns for path in settings.prints.iterdir()} == before
+
+
+def test_a_demo_of_an_older_checkout_gets_the_new_texts(tmp_path: Path) -> None:
+    settings = config.load(tmp_path / "demo", {})
+    create(settings, [], demo=True)  # not one text of today is there
+    store = Store.open(settings)
+    accounts.create_account(store, demo.ACCOUNT, "only for this test 1")
+    store.close()
+    password = demo.prepare(settings)
+    store = Store.open(settings)
+    token = accounts.sign_in(store, demo.ACCOUNT, password)
+    case = cases.open_case(store, token, {"a": cases.PartnerCard(), "b": cases.PartnerCard()})
+    assert records.start(store, token, case, "session", "couple")
+    store.close()
 
 
 def test_it_leaves_real_records_alone(tmp_path: Path) -> None:
