@@ -42,11 +42,22 @@ def main() -> None:
         return _here()
     if (not arguments or arguments[0] in HELP) and not _ready(()):
         return print(__doc__)  # asking for help installs nothing
-    command = arguments[0] if arguments else ""
+    command = _command(arguments)
     with _one_at_a_time():
         _system(command, everything=command == "test" and "--everything" in arguments)
         _install(_extras(command, arguments))
     _become([str(PYTHON), "-m", "clinic.cli", *arguments])
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """Return the first argument that is no option; `--instance` is the one that takes a value before a command."""
+    rest = iter(arguments)
+    for one in rest:
+        if one == "--instance":
+            next(rest, None)
+        elif not one.startswith("-"):
+            return one
+    return ""
 
 
 def _here() -> None:

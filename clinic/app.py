@@ -1,14 +1,19 @@
 """The web application: create_app is a short list of configure steps, in order."""
 
+import secrets
+import socket
+import sys
 from datetime import timedelta
 from io import BytesIO
+from threading import Event
 from typing import Any
 
 from flask import Flask, Request, Response, request
+from flask.typing import ResponseReturnValue
 
-from clinic import resources
+from clinic import logs, resources
 from clinic.config import Settings
-from clinic.domain.errors import Usage
+from clinic.domain.errors import Usage, VaultLocked
 from clinic.persistence import keyholder
 from clinic.persistence.store import Store
 from clinic.press.press import Press
@@ -25,10 +30,15 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",  # not no-referrer: the CSRF check of HTTPS requests reads it
+    "Origin-Agent-Cluster": "?1",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "same-origin",  # not no-referrer: a check of who made a request may need it
     "X-Content-Type-Options": "nosniff",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "X-Frame-Options": "DENY",
 }
+TLS_ONLY = "max-age=31536000"
+CLOSED = "clinic.closed"  # in a request's environ: nobody has unlocked the records yet
+THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
 
 
 class InMemory(Request):
@@ -41,8 +51,10 @@ class InMemory(Request):
 def create_app(settings: Settings, store: Store, press: Press) -> Flask:
     """The application of one clinic. Store and press are made by the caller, the press first: it must hold no key."""
     app = Flask("clinic", template_folder=str(resources.templates()), static_folder="static", instance_path="/")
-    configure_flask(app, store)
+    logs.attach(app)
+    configure_flask(app, settings, store)
     configure_keys(app)
+    configure_opening(app, store)
     configure_language(app)
     configure_templates(app)
     configure_views(app)
@@ -52,25 +64,34 @@ def create_app(settings: Settings, store: Store, press: Press) -> Flask:
     return app
 
 
-def configure_flask(app: Flask, store: Store) -> None:
-    """Limits and cookies. FLASK_DEBUG is ignored on purpose."""
+def configure_flask(app: Flask, settings: Settings, store: Store) -> None:
+    """Limits, cookies and names. FLASK_DEBUG is ignored on purpose."""
+    from clinic.web import csrf, session
+
+    tls = bool(settings.tls)
     app.debug = False
     app.request_class = InMemory
     app.config.update(
-        SECRET_KEY=store.web_secret(),
+        SECRET_KEY=secrets.token_bytes(32),  # until the keyholder is open: `configure_opening`
         MAX_CONTENT_LENGTH=BODY_BYTES,
         MAX_FORM_MEMORY_SIZE=BODY_BYTES,
         MAX_FORM_PARTS=5000,
-        SESSION_COOKIE_NAME="clinic_page",
+        SESSION_COOKIE_NAME=session.cookie(session.PAGE, tls),
         SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Strict",
-        PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
-        WTF_CSRF_TIME_LIMIT=None,  # a form may stay open all afternoon; the session's own limits hold
-        TRUSTED_HOSTS=["localhost", "127.0.0.1", "[::1]"],
+        # Lax: it holds no right to anything, and a link from elsewhere must not take a browser's name from it.
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=tls,
+        SESSION_REFRESH_EACH_REQUEST=False,
+        PERMANENT_SESSION_LIFETIME=timedelta(days=30),
+        PREFERRED_URL_SCHEME="https" if tls else "http",
+        TRUSTED_HOSTS=sorted({*THIS_MACHINE, settings.name}),
     )
-    from flask_wtf.csrf import CSRFProtect
+    csrf.register(app)
+    if tls:
+        from werkzeug.middleware.proxy_fix import ProxyFix
 
-    CSRFProtect(app)
+        # One hop, and never the host: that the proxy hands on as it is, and the list above is asked.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=0)  # type: ignore[method-assign]
 
 
 def configure_keys(app: Flask) -> None:
@@ -82,6 +103,29 @@ def configure_keys(app: Flask) -> None:
             return answer(environ, start_response)
 
     app.wsgi_app = within_one_request  # type: ignore[method-assign]
+
+
+def configure_opening(app: Flask, store: Store) -> None:
+    """While the keyholder is locked, one neutral page and nothing else; what cookies are signed with comes from it."""
+    from clinic.web import problems
+
+    answer, signed = app.wsgi_app, Event()
+
+    def opened_first(environ: Any, start_response: Any) -> Any:
+        try:
+            environ[CLOSED] = not store.keyholder.opened()
+            if not (environ[CLOSED] or signed.is_set()):
+                app.config["SECRET_KEY"] = store.web_secret()
+                signed.set()
+        except VaultLocked:
+            environ[CLOSED] = True
+        return answer(environ, start_response)
+
+    def closed() -> ResponseReturnValue | None:
+        return problems.closed() if request.environ.get(CLOSED) and request.endpoint != "static" else None
+
+    app.wsgi_app = opened_first  # type: ignore[method-assign]
+    app.before_request(closed)
 
 
 def configure_language(app: Flask) -> None:
@@ -108,12 +152,27 @@ def configure_templates(app: Flask) -> None:
 
 
 def configure_views(app: Flask) -> None:
-    """Blueprints by feature; every view needs a signed-in person unless it says otherwise."""
-    from clinic.web import auth, cases, formulation, pages, records, sheets
+    """Blueprints by feature; `doors` says who may come to which endpoint, and nobody comes to one it does not name."""
+    from clinic.web import (
+        account,
+        audit,
+        auth,
+        cases,
+        desk,
+        doors,
+        formulation,
+        lock,
+        pages,
+        records,
+        rights,
+        sheets,
+        team,
+    )
 
-    for feature in (auth, cases, records, formulation, sheets, pages):
+    for feature in (auth, lock, account, desk, cases, records, formulation, sheets, rights, team, audit, pages):
         app.register_blueprint(feature.bp)
-    auth.require(app)
+    for told in (doors, account, desk):
+        told.register(app)
 
 
 def configure_errors(app: Flask) -> None:
@@ -124,29 +183,61 @@ def configure_errors(app: Flask) -> None:
 
 
 def configure_replies(app: Flask) -> None:
-    """Headers of every reply. Static files may be kept, nothing else."""
+    """Headers of every reply, errors too. Static files may be kept, nothing else; every page leaves a fresh nonce."""
+    from clinic.web import session
 
     @app.after_request
     def headers(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers[name] = value  # also over what send_file wrote: a PDF is not kept either
-        # Set, not left to a default: a PDF comes with a line of its own, by which a browser would keep a copy.
-        response.headers["Cache-Control"] = "no-cache" if request.endpoint == "static" else HEADERS["Cache-Control"]
+        if session.secure():
+            response.headers["Strict-Transport-Security"] = TLS_ONLY
         if response.mimetype == "application/pdf":
             response.headers["Content-Security-Policy"] = PDF_POLICY
+        if request.endpoint == "static":
+            response.headers["Cache-Control"] = "no-cache"
+            return response
+        session.freshen(response)
         return response
 
 
+def listen_on(host: str, port: int) -> str:
+    """What waitress binds. `localhost` may mean either loopback: the one left free another program could take."""
+    if host not in ("127.0.0.1", "localhost") or not port or not socket.has_ipv6:
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as tried:
+        try:
+            tried.bind(("::1", 0))
+        except OSError:
+            return f"127.0.0.1:{port}"
+    return f"127.0.0.1:{port} [::1]:{port}"
+
+
+def address_of(settings: Settings, port: int) -> str:
+    """The address to print: a name, never a number, because passkeys belong to a name."""
+    return f"https://{settings.name}" if settings.tls else f"http://localhost:{port}"
+
+
+def _opened(store: Store) -> bool:
+    try:
+        return store.keyholder.opened()
+    except VaultLocked:
+        return False
+
+
 def serve(settings: Settings, port: int | None = None, greeting: str = "") -> None:
-    """Serve until interrupted. The press starts first, then the keys are opened."""
+    """Serve until interrupted. The press starts first, then the keyholder, then what asks both."""
     import waitress
 
+    logs.setup()
+    from clinic.services.backup import Daily
     from clinic.services.warm import warm_pages
 
-    press = Press(warm_pages())
+    press, store, daily = Press(warm_pages()), None, None
     press.start()
     try:
-        app = create_app(settings, Store.open(settings), press)
+        store = Store.attach(settings, prompt=sys.stdin.isatty())
+        app = create_app(settings, store, press)
         # Buffers above the body limit: waitress writes larger ones to a temporary file in clear.
         # Its own limit is above ours, so that a body just too large gets a page and not a line of text.
         limits: dict[str, Any] = {
@@ -154,13 +245,23 @@ def serve(settings: Settings, port: int | None = None, greeting: str = "") -> No
             "outbuf_overflow": 64 * BODY_BYTES,
             "max_request_body_size": 3 * BODY_BYTES,
         }
-        listen = f"{settings.host}:{settings.port if port is None else port}"
+        # Behind the declared proxy its headers count; else nobody's do.
+        limits["clear_untrusted_proxy_headers"] = not settings.tls
+        at = settings.port if port is None else port
+        listen = listen_on(settings.host, at)
         try:
             server = waitress.create_server(app, listen=listen, threads=6, ident=None, **limits)
         except OSError as error:
             raise Usage(f"{listen} cannot be served ({error.strerror}). Choose another port with --port.") from None
-        if greeting:
-            print(greeting, flush=True)
+        print(greeting or f"Secure Base: {address_of(settings, at)}", flush=True)
+        if not _opened(store):
+            print("The records are locked. Open them on this machine: clinic unlock", flush=True)
+        daily = Daily(store)
+        daily.start()
         server.run()
     finally:
+        if daily is not None:
+            daily.stop()
+        if store is not None:
+            store.close()
         press.stop()

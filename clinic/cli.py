@@ -14,6 +14,7 @@ import click
 
 from clinic import __version__, config, resources
 from clinic.domain.errors import ClinicError
+from clinic.domain.roles import ROLES
 from clinic.hardening import harden
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -30,6 +31,11 @@ def main() -> None:
     except ClinicError as error:
         click.echo("clinic: " + " ".join(str(error).split()), err=True)
         sys.exit(error.exit)
+    except Exception as error:  # its message may hold what somebody wrote: type and line of code only
+        from clinic import logs
+
+        click.echo(f"clinic: stopped by {type(error).__name__} at {logs.frame(error.__traceback__)}", err=True)
+        sys.exit(1)
 
 
 def _settings(context: click.Context, _: click.Parameter, named: Path | None) -> config.Settings:
@@ -39,6 +45,11 @@ def _settings(context: click.Context, _: click.Parameter, named: Path | None) ->
 def _load(named: Path | None) -> config.Settings:
     harden()  # what follows may open records
     settings = config.load(named)
+    if settings.instance.with_name(f"{settings.instance.name}.restoring").exists():
+        from clinic.services import restore
+
+        restore.finish(settings)  # one that was killed while it put the folder in place
+        settings = config.load(named)
     if not settings.chosen:
         click.echo(f"clinic: using {settings.instance}", err=True)
     return settings
@@ -68,17 +79,18 @@ def demo(instance: Path | None, serve: bool, port: int) -> None:
 
     harden()
     settings = config.demo(instance)
-    password = demo.prepare(settings)
-    click.echo(f"Sheets in {settings.prints}:")
-    for line in demo.prints(settings, password):
-        click.echo(f"  {line}")
-    if serve:
-        from clinic import app
+    with demo.running(settings):
+        password = demo.prepare(settings)
+        click.echo(f"Sheets in {settings.prints}:")
+        for line in demo.prints(settings, password):
+            click.echo(f"  {line}")
+        if serve:
+            from clinic import app
 
-        address = f"http://localhost:{port}"
-        app.serve(
-            settings, port, f"\nSecure Base demo: {address}\n  account   {demo.ACCOUNT}\n  password  {password}\n"
-        )
+            address = f"http://localhost:{port}"
+            lines = [f"\nSecure Base demo: {address}", f"  account   {demo.ACCOUNT}", f"  password  {password}"]
+            lines += ["  Others, with the same password:", *(f"    {line}" for line in demo.people()[1:]), ""]
+            app.serve(settings, port, "\n".join(lines))
 
 
 @clinic.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
@@ -95,11 +107,80 @@ def test(everything: bool, arguments: Sequence[str]) -> None:
 
 @clinic.command()
 @with_settings
-def init(settings: config.Settings) -> None:
-    """Make an empty instance: database, keys, the first account."""
+@click.option("--unattended", is_flag=True, help="A key file opens it, so that a start needs nobody.")
+def init(settings: config.Settings, unattended: bool) -> None:
+    """Make an empty instance: database, keys, the first account. Print the form for the recovery key first."""
     from clinic.services import instance
 
-    instance.init(settings)
+    instance.init(settings, unattended)
+
+
+# ---------------------------------------------------------------- what opens the records
+by_recovery = click.option("--recovery", is_flag=True, help="Open with the recovery key instead.")
+
+
+@clinic.command()
+@with_settings
+@by_recovery
+def unlock(settings: config.Settings, recovery: bool) -> None:
+    """Give the passphrase to the server that waits for it."""
+    from clinic.services import keys
+
+    keys.unlock(settings, recovery)
+
+
+@clinic.command()
+@with_settings
+@by_recovery
+@click.option("--unattended", is_flag=True, help="From now on a new key file opens it, and no passphrase.")
+def passphrase(settings: config.Settings, recovery: bool, unattended: bool) -> None:
+    """Set a new passphrase of the records, in the place of the old one or of the key file."""
+    from clinic.services import keys
+
+    keys.change(settings, recovery, unattended)
+
+
+@clinic.command("recovery-key")
+@with_settings
+@by_recovery
+def recovery_key(settings: config.Settings, recovery: bool) -> None:
+    """Make a new recovery key, shown once, in the place of the old one."""
+    from clinic.services import keys
+
+    keys.change_recovery(settings, recovery)
+
+
+@clinic.command("recovery-form")
+@click.option("--out", type=FILE, required=True)
+@click.option("--paper", type=click.Choice(config.PAPERS), default="a4", show_default=True)
+def recovery_form(out: Path, paper: Any) -> None:
+    """Print the empty form that a recovery key is copied onto by hand. No key is on it."""
+    from clinic.services import recovery_form
+
+    out.write_bytes(recovery_form.pdf(paper))
+
+
+@clinic.group()
+def rotate() -> None:
+    """Change the keys behind all records. Make a backup first; stop the server."""
+
+
+@rotate.command("root")
+@with_settings
+def rotate_root(settings: config.Settings) -> None:
+    """Make a new root key and a new recovery key, and wrap every key anew; or end a change that was begun."""
+    from clinic.services import keys
+
+    keys.rotate_root(settings)
+
+
+@rotate.command("database")
+@with_settings
+def rotate_database(settings: config.Settings) -> None:
+    """Write the database's file anew under a new key; or end a change that was begun."""
+    from clinic.services import keys
+
+    keys.rotate_database(settings)
 
 
 @clinic.command()
@@ -114,6 +195,26 @@ def upgrade(settings: config.Settings) -> None:
 
 @clinic.command()
 @with_settings
+@click.option("--anchor", type=THERE, help="The file `anchors` beside the backups: tells whether the end was cut off.")
+def verify(settings: config.Settings, anchor: Path | None) -> None:
+    """Look whether every record, the audit and the database are as they were written. Stop the server first."""
+    from clinic.persistence.store import Store
+    from clinic.services import verify
+
+    store = Store.open(settings)
+    try:
+        found = verify.run(store, anchor)
+    finally:
+        store.close()
+    for line in found:
+        click.echo(line)
+    if found:
+        sys.exit(1)
+    click.echo("Nothing is wrong.")
+
+
+@clinic.command()
+@with_settings
 @click.option("--port", type=click.IntRange(0, 65535), help="Instead of the port in the settings.")
 def serve(settings: config.Settings, port: int | None) -> None:
     """Serve the pages on this machine."""
@@ -123,14 +224,17 @@ def serve(settings: config.Settings, port: int | None) -> None:
 
 
 @clinic.command()
-def doctor() -> None:
-    """Say what this machine lacks, and the command that installs it."""
+@click.pass_obj
+def doctor(instance: Path | None) -> None:
+    """Say what this machine lacks, the command that installs it, and what keeps the records apart from others."""
     from clinic import doctor
     from clinic.press import fonts
+    from clinic.services import machine
 
     lines, well = doctor.report()
     made = (fonts.folder() / "fonts.conf").exists()
     lines.append("Fonts (every letter on paper): " + ("ok" if made else "missing: python3 -m clinic fonts"))
+    lines += machine.report(instance)
     click.echo("\n".join(lines))
     if not (well and made):
         raise ClinicError("This machine cannot print yet.")
@@ -188,6 +292,7 @@ def accept(settings: config.Settings, files: Sequence[Path]) -> None:
 @click.option("--ink", type=click.Choice(["full", "saver"]), default="full", show_default=True)
 @click.option("--draft", is_flag=True, help="Print an unfinished translation, marked DRAFT.")
 @click.option("--as", "account", metavar="ACCOUNT", help="Who prints; the demo knows it.")
+@click.option("--token", type=THERE, help="Instead of passphrase and code: a file of `clinic account token`.")
 @click.option("--instance", type=FOLDER, help=RECORDS)
 @click.pass_context
 def print_(context: click.Context, sheet: str, out: Path, instance: Path | None, **job: Any) -> None:
@@ -203,6 +308,113 @@ def print_(context: click.Context, sheet: str, out: Path, instance: Path | None,
     out.touch(mode=0o600)
     out.chmod(0o600)
     out.write_bytes(pdf)
+
+
+# ---------------------------------------------------------------- backups and exports
+@clinic.command()
+@with_settings
+@click.argument("file", type=FILE)
+def backup(settings: config.Settings, file: Path) -> None:
+    """Write a backup to FILE, sealed to the recovery key: keys, database, erasures, the end of the audit."""
+    from clinic.services import backup
+
+    made = backup.from_command_line(settings, file)
+    click.echo(f"clinic: {made.path} ({made.size / 1e6:.1f} MB)")
+
+
+@clinic.command()
+@with_settings
+@click.argument("file", type=THERE)
+@click.option("--unattended", is_flag=True, help="A key file opens it from now on, and no passphrase.")
+def restore(settings: config.Settings, file: Path, unattended: bool) -> None:
+    """Put a backup in the place of the instance. Asks for the recovery key; what was erased stays erased."""
+    from clinic.services import restore
+
+    restore.from_command_line(settings, file, unattended, click.echo)
+
+
+@clinic.command()
+@with_settings
+@click.argument("case", metavar="CASE")
+@click.option("--person", type=click.Choice(["a", "b", "joint"]), required=True, help="Whose answers.")
+@click.option("--format", "format_", type=click.Choice(["json", "csv"]), default="json", show_default=True)
+@click.option("--locale", default="en", show_default=True, help="The language of the questions.")
+@click.option("--basis", default="", help="For joint without an agreement that both signed: the legal basis.")
+@click.option("--out", type=FILE, required=True)
+@click.option("--as", "account", metavar="ACCOUNT", help="Whose case it is; the demo knows it.")
+@click.option("--token", "token_file", type=FILE, help="A token file instead of passphrase and code.")
+def export(settings: config.Settings, out: Path, account: str | None, token_file: Path | None, **wanted: Any) -> None:
+    """Write what one person said, or what both said together, with that key alone."""
+    from clinic.services import export
+
+    export.from_command_line(settings, out, account, token_file, **wanted)
+
+
+# ---------------------------------------------------------------- accounts
+as_whom = click.option("--as", "account", metavar="ADMIN", help="The admin who does it; asks passphrase and code.")
+
+
+@clinic.group()
+def account() -> None:
+    """List, make and close accounts; token files for the command line."""
+
+
+@account.command("list")
+@with_settings
+@as_whom
+@as_json
+def list_accounts(settings: config.Settings, account: str | None, as_json: bool) -> None:
+    """List every account: name, role, state."""
+    from clinic.services import account_commands
+
+    _show(account_commands.rows(settings, account), as_json)
+
+
+@account.command("create")
+@with_settings
+@as_whom
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), default="counsellor", show_default=True)
+def create_account(settings: config.Settings, account: str | None, name: str, role: str) -> None:
+    """Make the account NAME with a temporary passphrase."""
+    from clinic.services import account_commands
+
+    click.echo(f"clinic: {account_commands.create(settings, account, name, role)}")
+
+
+@account.command("password")
+@with_settings
+@as_whom
+@click.argument("name")
+def account_password(settings: config.Settings, account: str | None, name: str) -> None:
+    """Give NAME a temporary passphrase, which is asked for; all sessions of NAME end."""
+    from clinic.services import account_commands
+
+    account_commands.password(settings, account, name)
+    click.echo(f"clinic: {name} can sign in and will choose a passphrase of their own")
+
+
+@account.command("deactivate")
+@with_settings
+@as_whom
+@click.argument("name")
+def deactivate_account(settings: config.Settings, account: str | None, name: str) -> None:
+    """Close the account NAME: nobody signs in with it any more, its sessions end."""
+    from clinic.services import account_commands
+
+    account_commands.deactivate(settings, account, name)
+    click.echo(f"clinic: {name} is closed")
+
+
+@account.command("token")
+@with_settings
+@click.argument("name")
+@click.option("--out", type=FILE, required=True, help="A new file, for `clinic print --token`.")
+def account_token(settings: config.Settings, name: str, out: Path) -> None:
+    """Sign NAME in on the terminal and write a token file that holds for 90 days."""
+    from clinic.services import account_commands
+
+    click.echo(f"clinic: {account_commands.token(settings, name, out)}")
 
 
 @clinic.command()

@@ -1,6 +1,7 @@
 """Settings: one frozen object from the environment and the instance's config.toml. The environment wins."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from clinic.domain.errors import Usage
 
 DATABASE_FILE = "clinic.db"
 CONFIG_FILE = "config.toml"
-KEY_FILE = "clinic.key"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ADDRESS = {"host": "127.0.0.1", "name": "localhost", "tls": ""}
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?)+")
 PAPERS = ("a4", "letter")
 PRINT_WHEN = ("complete", "reviewed", "approved")
-KEYS = ("database_url", "host", "key_file", "paper", "port", "print_when")
+KEYS = tuple("backup_folder database_url host key_file name paper port print_when retention_years tls".split())
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,9 @@ class Settings:
     """What one clinic runs with. Paths are absolute.
 
     `print_when` is the least state of a translation that prints without a DRAFT mark; `key_file` opens the
-    vault and is read only with mode 0600; `cache` holds fonts and blank sheets, never an answer.
+    vault and is read only with mode 0600; `cache` holds fonts and blank sheets, never an answer. `tls` is "proxy"
+    when exactly one proxy with TLS stands in front, `name` the host name by which it is reached. `backups` is where the
+    daily backups go if not beside the instance; `retention_years` after its last change a case is due to be closed.
     """
 
     instance: Path
@@ -33,14 +37,23 @@ class Settings:
     cache: Path
     host: str = "127.0.0.1"
     port: int = 8000
+    name: str = "localhost"
+    tls: str = ""
     paper: str = "a4"
     print_when: str = "reviewed"
+    backups: Path | None = None
+    retention_years: int = 10
     chosen: bool = True  # False: nobody named the instance, so say which one it is
 
     @property
     def prints(self) -> Path:
         """Where the demo puts its sheets."""
         return self.instance / "prints"
+
+    @property
+    def backup_folder(self) -> Path:
+        """Where the daily backups go: beside the instance, or better on another disk."""
+        return self.backups or self.instance.with_name(f"{self.instance.name}-backups")
 
     @property
     def own_forms(self) -> Path:
@@ -59,12 +72,14 @@ def load(instance: Path | str | None = None, environment: Mapping[str, str] = os
     return Settings(
         instance=folder,
         database_url=values.get("database_url") or f"sqlite:///{folder / DATABASE_FILE}",
-        key_file=folder / Path(values.get("key_file") or KEY_FILE).expanduser(),
+        key_file=_key_file(folder, values),
         cache=resources.cache(environment),
-        host=_one_of("host", values.get("host", "127.0.0.1"), LOOPBACK),
         port=_port(values.get("port", 8000)),
+        **_address(values),
         paper=_one_of("paper", values.get("paper", "a4"), PAPERS),
         print_when=_one_of("print_when", values.get("print_when", "reviewed"), PRINT_WHEN),
+        backups=_backups(values.get("backup_folder"), folder),
+        retention_years=_years(values.get("retention_years", 10)),
         chosen=bool(named),
     )
 
@@ -82,7 +97,14 @@ def _of_checkout() -> Path:
         # Flask's default would be inside the virtual environment: deleting that would delete records.
         raise Usage("Name the instance folder: --instance FOLDER or CLINIC_INSTANCE_PATH.")
     real = root / "instance"
-    return real if (real / DATABASE_FILE).exists() or (real / CONFIG_FILE).exists() else real / "demo"
+    signs = (real / DATABASE_FILE, real / CONFIG_FILE, root / "instance.restoring")
+    return real if any(one.exists() for one in signs) else real / "demo"
+
+
+def _key_file(folder: Path, values: Mapping[str, Any]) -> Path:
+    """Beside the folder with the records, not in it: who copies the one has not the other."""
+    named = values.get("key_file")
+    return folder / Path(named).expanduser() if named else folder.with_name(f"{folder.name}.key")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -102,11 +124,39 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     return {key: environment[name] for key, name in names.items() if environment.get(name)}
 
 
+def _address(values: Mapping[str, Any]) -> dict[str, str]:
+    """Where it is served and under which name. Beyond this machine only behind a proxy that holds TLS."""
+    host, name, tls = (str(values.get(key, usual)) for key, usual in ADDRESS.items())
+    if tls:
+        _one_of("tls", tls, ("proxy",))
+        if not NAME.fullmatch(name) or name == ADDRESS["name"]:
+            raise Usage(f"name is {name}; with tls it is the host name in the address, such as clinic.example.org.")
+    elif host not in LOOPBACK:
+        raise Usage(f'host is {host}; beyond this machine it needs tls = "proxy" and a proxy with TLS in front.')
+    elif name != ADDRESS["name"]:
+        raise Usage('name needs tls = "proxy".')
+    return {"host": host, "name": name, "tls": tls}
+
+
 def _one_of(key: str, value: object, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
-        # Loopback only: whoever wants the clinic's network puts a TLS proxy in front.
         raise Usage(f"{key} is {value}; it can be {', '.join(allowed)}.")
     return str(value)
+
+
+def _backups(value: object, folder: Path) -> Path | None:
+    if not value:
+        return None
+    found = Path(os.path.normpath(folder / Path(str(value)).expanduser()))
+    if found == folder or folder in found.parents:
+        raise Usage(f"backup_folder is {found}; it lies outside the instance, best on another disk.")
+    return found
+
+
+def _years(value: object) -> int:
+    if str(value).isascii() and str(value).isdecimal() and 1 <= int(str(value)) <= 100:
+        return int(str(value))
+    raise Usage(f"retention_years is {value}; it is a number from 1 to 100.")
 
 
 def _port(value: object) -> int:

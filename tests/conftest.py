@@ -13,6 +13,19 @@ settings.register_profile("calm", deadline=None)
 settings.load_profile("calm")
 
 
+# Lines for the end of the run: what a reader of the log must know although nothing failed.
+SAID = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SAID] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash[SAID]:
+        terminalreporter.write_line(line)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--everything", action="store_true", help="run what is marked so; a skip fails")
 

@@ -45,7 +45,7 @@ def test_the_environment_wins_over_the_file_and_both_over_defaults(tmp_path: Pat
     settings = config.load(tmp_path, {"CLINIC_PORT": "8002"})
     assert (settings.paper, settings.port, settings.print_when) == ("letter", 8002, "reviewed")
     assert settings.database_url == f"sqlite:///{tmp_path / config.DATABASE_FILE}"
-    assert settings.key_file == tmp_path / config.KEY_FILE
+    assert settings.key_file == tmp_path.parent / f"{tmp_path.name}.key"
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,17 @@ def test_a_misspelt_setting_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('papper = "a4"\n', encoding="utf-8")
     with pytest.raises(Usage, match="papper"):
         config.load(tmp_path, {})
+
+
+def test_beyond_this_machine_only_behind_a_proxy_with_tls(tmp_path: Path) -> None:
+    everywhere = {"CLINIC_HOST": "0.0.0.0"}  # noqa: S104 - the address that a proxy on another machine needs
+    with pytest.raises(Usage, match="tls"):
+        config.load(tmp_path, everywhere)
+    named = everywhere | {"CLINIC_TLS": "proxy", "CLINIC_NAME": "clinic.example.org"}
+    settings = config.load(tmp_path, named)
+    assert (settings.host, settings.tls, settings.name) == ("0.0.0.0", "proxy", "clinic.example.org")  # noqa: S104
+    for wrong in ({"CLINIC_TLS": "yes"}, {"CLINIC_NAME": "localhost"}, {"CLINIC_NAME": "a.example/b"}):
+        with pytest.raises(Usage):
+            config.load(tmp_path, named | wrong)
+    with pytest.raises(Usage, match="name needs tls"):
+        config.load(tmp_path, {"CLINIC_NAME": "clinic.example.org"})

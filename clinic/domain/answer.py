@@ -35,6 +35,20 @@ WRONG: Final = {
     "not_an_option": "Choose one of the options.",
     "too_many": "Choose fewer.",
     "bad_character": "This has a hidden control character. Delete it and type the text again.",
+    # Accounts.
+    "name_taken": "Somebody has this name already.",
+    "password_short": "Too short. It takes 15 characters, or 8 beside a second factor. Four words are easy to keep.",
+    "password_long": "Too long. Use at most 1024 characters.",
+    "password_plain": "Too plain. Use at least five different characters.",
+    "password_common": (
+        "Easy to guess: a common password, or only a name, digits and words of a clinic. Add other words."
+    ),
+    "password_same": "This is the one you have. Choose another.",
+    "password_wrong": "This is not your passphrase.",
+    "code_wrong": "This code does not fit. Each code works once: wait for the next one.",
+    "page_old": "This page is too old. Begin again with a new picture.",
+    "passkey_wrong": "The passkey gave no answer that fits. Try again.",
+    "last_factor": "This is your only second factor. Add another one first.",
 }
 
 

@@ -10,7 +10,10 @@ About = Literal["couple", "a", "b"]
 Audience = Literal["joint", "a", "b", "staff", "recipient"]
 Recipient = Literal["joint", "a", "b"]
 Scope = Literal["head", "joint", "a", "b", "staff_couple", "staff_a", "staff_b", "process"]
-Purpose = Literal["list", "case", "staff", "couple", "sheet:joint", "sheet:a", "sheet:b"]
+Purpose = Literal[
+    "list", "case", "staff", "couple", "sheet:joint", "sheet:a", "sheet:b",
+    "export:a", "export:b", "export:joint", "export:staff_a", "export:staff_b", "export:file", "erase",
+]  # fmt: skip
 
 ABOUTS: Final[tuple[About, ...]] = ("couple", "a", "b")
 RECIPIENTS: Final[tuple[Recipient, ...]] = ("joint", "a", "b")
@@ -26,7 +29,28 @@ VIEWS: Final[dict[Purpose, frozenset[Scope]]] = {
     "sheet:joint": frozenset({"joint"}),
     "sheet:a": frozenset({"joint", "a"}),
     "sheet:b": frozenset({"joint", "b"}),
+    "export:a": frozenset({"a"}),
+    "export:b": frozenset({"b"}),
+    "export:joint": frozenset({"joint"}),
+    "export:staff_a": frozenset({"staff_a"}),
+    "export:staff_b": frozenset({"staff_b"}),
+    "export:file": frozenset({*CASE_SCOPES, "process"}),
+    "erase": frozenset({*CASE_SCOPES, "process"}),
 }
+
+# These open nothing without a proof of identity of the last five minutes.
+STEPPED_UP: Final[frozenset[Purpose]] = frozenset({one for one in VIEWS if one.startswith("export:")} | {"erase"})
+# These open nothing before somebody else agreed to exactly this: the kind of request that says so.
+TWO_PEOPLE: Final[dict[Purpose, str]] = {
+    "export:file": "export_file",
+    "export:staff_a": "staff_export",
+    "export:staff_b": "staff_export",
+    "erase": "erase",
+}
+# These get the heads of the records they reach from the keyholder, and the head key itself never.
+REACHED: Final[frozenset[Purpose]] = frozenset(one for one, scopes in VIEWS.items() if "head" not in scopes)
+# Nothing is ever sealed under these.
+READ_ONLY: Final[frozenset[Purpose]] = frozenset(one for one in VIEWS if one in ("list", "couple") or "export:" in one)
 
 # The purpose of a sheet, by its reader.
 SHEETS: Final[dict[Recipient, Purpose]] = {"joint": "sheet:joint", "a": "sheet:a", "b": "sheet:b"}

@@ -33,7 +33,7 @@ FIELD_TYPES: Final = ("date", "time", "text")
 PREFILLS: Final[dict[str, Audience]] = {"map.cycle": "joint", "homework": "recipient"}
 FEEDS: Final = (
     "observations pitfalls judgement links excluded sources asked today worried level policy screen cycle aims"
-    " homework review"
+    " homework review supervision"
 ).split()
 ASKED: Final = "fear consent suicide cause medical intimate loop stay worse".split()  # `what` of feeds = "asked"
 

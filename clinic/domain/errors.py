@@ -9,6 +9,9 @@ MESSAGES = {
     "not_found": "There is nothing here that you can open.",
     "denied": "Your role may not do this.",
     "sign_in": "Please sign in.",
+    "locked": "This screen is locked. What you typed is kept.",
+    "step_up": "Prove once more that it is you, then go on.",
+    "second_person": "A second person has to agree first.",
     "conflict": "Somebody saved this form since you opened it. Nothing is lost: choose what to keep.",
     "refused": "This sheet cannot be printed now. The reason is in the staff layer.",
     "refused_locale": "{sheet} is not ready in {locale}: {reason}",
@@ -96,6 +99,33 @@ class SignIn(ClinicError):
 
     def __init__(self) -> None:
         super().__init__("sign_in")
+
+
+class Locked(ClinicError):
+    """A live session behind lock, cover or the couple view: nothing is shown until its owner proves who they are."""
+
+    http = 423
+
+    def __init__(self) -> None:
+        super().__init__("locked")
+
+
+class StepUp(ClinicError):
+    """An act that needs a fresh proof of identity, at most five minutes old."""
+
+    http = 401
+
+    def __init__(self) -> None:
+        super().__init__("step_up")
+
+
+class SecondPerson(ClinicError):
+    """An act that somebody else has to confirm first."""
+
+    http = 403
+
+    def __init__(self) -> None:
+        super().__init__("second_person")
 
 
 class Conflict(ClinicError):

@@ -10,6 +10,8 @@ Conventions for those who write forms
   an open table with `signal`; sources: `mark`. A new map replaces the whole judgement of the last one.
 - asked: a choice with `what`; level: the choice, beside it prompts `level_reason`, `supervisor_note` and a date
   block with the fields `day` and `review`; screen: option `yes`; worried: any option but `no`; today: a checklist.
+- supervision: a choice (`agree` to a level above hold, or `wait`) and its reasons in a prompt. The newest one since a
+  red answer has the word; only without one the words of the map's own `supervisor_note` count.
 - cycle: a diagram, or a prompt with asks, of audience joint; aims: a matrix, or a table with one number column.
 - homework: tables and scales, rows of equal id belong together; review: rows or choices with `outcome` among
   done, partly, not, did_not_help, worse, kept, and `sheet` if the row is about a sheet.
@@ -60,11 +62,16 @@ class Opened:
 
 @dataclass(frozen=True)
 class Preparation:
-    """What must stand before joint work: days of both screens and of the policy, and each one's yes."""
+    """What must stand before joint work: days of both screens and of the policy, and each one's yes.
+
+    In the order of CLINICAL_RULES D1: a screen from before the first agreement does not count. `since` is the first
+    day on which agreement and both screens stood: a level chosen earlier was chosen too early.
+    """
 
     screens: Mapping[Partner, date | None]
     policy: date | None
     yeses: Mapping[Partner, date | None]
+    since: date | None = None
 
     def ready(self, day: date, days: int) -> bool:
         """Whether both screens (not older than `days`) and the policy are on record."""
@@ -166,9 +173,19 @@ class _Decision:
     review: date | None = None
     written: str = ""
 
-    def raises(self) -> bool:
-        """D2: what a level above hold needs after a red answer."""
-        return self.level in ("light", "full") and bool(self.reason and self.note and self.review)
+
+@dataclass
+class _Advice:
+    """What a supervisor's own note says about a level above hold: `says` agree, wait or nothing of it."""
+
+    day: date
+    written: str
+    says: str = ""
+    words: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        return self.says == "agree" and bool(self.words)
 
 
 @dataclass
@@ -195,10 +212,11 @@ class _Fold:
         self.last_red: dict[tuple[str, str], tuple[date, str]] = {}  # day of the answer, moment of its last writing
         self.still_red: dict[tuple[str, str], bool] = {}
         self.decisions: list[_Decision] = []
+        self.advice: list[_Advice] = []
         self.worried: dict[str, date | None] = {}
         self.today: set[str] = set()
-        self.screens: dict[Partner, date | None] = dict.fromkeys(PARTNERS)
-        self.policy: date | None = None
+        self.screens: dict[Partner, list[date]] = {one: [] for one in PARTNERS}
+        self.policies: list[date] = []
         self.cycle: dict[str, str] = {}
         self.exits: list[tuple[date, str]] = []
         self.aims: dict[About, dict[str, list[tuple[date, int]]]] = {}
@@ -216,6 +234,7 @@ class _Fold:
             whom: Recipient = "joint" if record.about == "couple" else record.about
             self.sheets.append((whom, record.definition.id, record.held_on))
         decision, tasks = _Decision(written=record.written), dict[tuple[str, About], dict[str, dict[str, Any]]]()
+        advice = _Advice(record.held_on, record.written)
         for placed in shown(record.definition, record.about, record.answers):
             answer = plain(record.answers.get(placed.name))
             if answer is None and not (record.definition.kind == "map" and placed.block.feeds in REPLACED):
@@ -223,6 +242,8 @@ class _Fold:
             self.reds(record, placed, answer)
             if placed.block.feeds == "level":
                 _decide(decision, placed.block, answer, record.held_on)
+            elif placed.block.feeds == "supervision":
+                _advise(advice, placed.block, answer)
             elif placed.block.feeds in ("homework", "review"):
                 rows = tasks.setdefault((placed.block.feeds, placed.about), {})
                 for id_, values in _rows(placed.block, answer):
@@ -231,6 +252,8 @@ class _Fold:
                 getattr(self, READERS[placed.block.feeds])(record, placed, answer)
         if decision.day:
             self.decisions.append(decision)
+        if record.signed and advice.says in ADVICE:
+            self.advice.append(advice)
         for (feeds, about), rows in tasks.items():
             kept = self.homework if feeds == "homework" else self.reviews
             kept += [(record.held_on, about, row) for row in rows.values()]
@@ -303,11 +326,11 @@ class _Fold:
 
     def read_screen(self, record: Opened, placed: Placed, answer: Any) -> None:
         if record.signed and answer == "yes" and placed.about != "couple":
-            self.screens[placed.about] = record.held_on
+            self.screens[placed.about].append(record.held_on)
 
     def read_policy(self, record: Opened, placed: Placed, answer: Any) -> None:
         if record.signed:
-            self.policy = record.held_on
+            self.policies.append(record.held_on)
 
     def read_cycle(self, record: Opened, placed: Placed, answer: Any) -> None:
         """Joint words only: what fills a joint sheet never comes from the fold over a, b and staff."""
@@ -327,15 +350,17 @@ class _Fold:
     # ------------------------------------------------------------------ results
     def facts(self, given: Iterable[tuple[Recipient, str, date]]) -> Facts:
         decision = self.decisions[-1] if self.decisions else _Decision()
-        raised = decision.day if decision.raises() and not self.red_since(decision) else None
-        prepared = self.preparation().ready(self.day, self.tables.limits.screen_days)
+        raised = decision.day if self.raises(decision) and not self.red_since(decision) else None
+        preparation = self.preparation()
+        in_time = not (decision.day and preparation.since) or decision.day >= preparation.since
+        prepared = in_time and preparation.ready(self.day, self.tables.limits.screen_days)
         return Facts(
             self.partner("a"),
             self.partner("b"),
             decision=decision.level,
             decided=decision.day,
             raised=raised,
-            review=decision.review if decision.raises() else None,
+            review=decision.review if self.raises(decision) else None,
             prepared=prepared,
             asked=self.answers(),
             recent=dict(self.recent(given)),
@@ -350,7 +375,12 @@ class _Fold:
         for one in PARTNERS:
             asked = self.asked.get(f"{one}_intimate")
             yeses[one] = asked.day if asked and asked.answer == "yes" else None
-        return Preparation(dict(self.screens), self.policy, yeses)
+        agreed = self.policies[0] if self.policies else date.min
+        screens = {one: [day for day in days if day >= agreed] for one, days in self.screens.items()}
+        there = bool(self.policies) and all(screens.values())
+        since = max(agreed, *(days[0] for days in screens.values())) if there else None
+        last: dict[Partner, date | None] = {one: days[-1] if days else None for one, days in screens.items()}
+        return Preparation(last, self.policies[-1] if self.policies else None, yeses, since)
 
     def partner(self, who: Partner) -> Person:
         one = self.people[who]
@@ -382,9 +412,28 @@ class _Fold:
             still = self.still_red[about, question]
             counted = self.decisions[-1:] if still else self.decisions
             after = [one for one in counted if one.day and one.day >= day and one.written >= written]
-            raising = [one for one in after if one.raises()]
+            raising = [one for one in after if self.raises(one)]
             if not any(not still or (one.review and self.day <= one.review) for one in raising):
                 yield Red(about, question, day)
+
+    def raises(self, decision: _Decision) -> bool:
+        """D2: what a level above hold needs after a red answer: reason, supervisor's note, a day to look again."""
+        enough = decision.level in ("light", "full") and bool(decision.reason and decision.review)
+        return enough and self.supervised(decision)
+
+    def supervised(self, decision: _Decision) -> bool:
+        """Whether a supervisor agreed, in a note that knew the last red answer and was there when it was decided.
+
+        A supervisor without an account is quoted in the map; where one wrote, what they wrote last has the word.
+        """
+        red_day, red_written = max(self.last_red.values(), default=(date.min, ""), key=lambda one: (one[1], one[0]))
+        known = [
+            one
+            for one in self.advice
+            if red_day <= one.day <= (decision.day or one.day) and red_written <= one.written <= decision.written
+        ]
+        last = max(known, default=None, key=lambda one: (one.written, one.day))
+        return last.agrees if last else bool(decision.note)
 
     def red_since(self, decision: _Decision) -> bool:
         """Whether a red answer was written after a decision: whatever day it is of, the decision did not weigh it."""
@@ -455,6 +504,7 @@ class _Fold:
                         yield Drawn(who, signal, mechanism, strength, own)
 
 
+ADVICE: Final = ("agree", "wait")
 REPLACED: Final = frozenset({"judgement", "links", "excluded", "sources"})
 READERS: Final = {
     name: f"read_{name}"
@@ -501,3 +551,11 @@ def _decide(decision: _Decision, block: Block, answer: Any, held_on: date) -> No
         decision.review = as_day(answer.get("review")) or decision.review
         if said and decision.day and said <= held_on:
             decision.day = said
+
+
+def _advise(advice: _Advice, block: Block, answer: Any) -> None:
+    """The two blocks of a supervisor's note that concern the level."""
+    if block.kind == "choice":
+        advice.says = str(answer)
+    elif block.kind == "prompt" and isinstance(answer, str):
+        advice.words = answer.strip()

@@ -112,26 +112,54 @@ def rule(
 
 
 def gate(ruling: Ruling, day: date, sheet: str, recipient: Recipient) -> bool:
-    """Whether a sheet may be printed for a recipient on a day. Default deny; the cause never leaves this function."""
+    """Whether a sheet may be printed for a recipient on a day. Default deny; the cause never leaves this function.
+
+    Every condition is looked at each time, so that the answer takes as long whatever the cause.
+    """
+    need = ruling.sheets.get(sheet, {}).get(_side(recipient), "")
+    known = bool(need) or sheet in ruling.forms
+    stopped = EVERY in ruling.closed.get(recipient, (EVERY,))
+    allowed = _suits(ruling, day, sheet, recipient)
+    anyway = _overridden(ruling, day, sheet, recipient) and overridable(ruling, day, sheet, recipient)
+    return known and (bool(need) and sheet in ruling.always or not stopped and (allowed or anyway))
+
+
+def _side(recipient: Recipient) -> str:
+    return "joint" if recipient == "joint" else "own"
+
+
+def _suits(ruling: Ruling, day: date, sheet: str, recipient: Recipient) -> bool:
+    """Whether level, yeses and rules allow a sheet; a rule that stops everything is looked at by the caller."""
+    level, need = level_on(ruling, day), ruling.sheets.get(sheet, {}).get(_side(recipient), "")
     if sheet in ruling.forms:
-        return level_on(ruling, day) != "hold" and EVERY not in ruling.closed.get(recipient, (EVERY,))
-    need = ruling.sheets.get(sheet, {}).get("joint" if recipient == "joint" else "own", "")
-    if not need:
-        return False
-    if sheet in ruling.always or _overridden(ruling, day, sheet, recipient):
-        return True
+        return level != "hold"
     if recipient == "joint" and ruling.not_today == day.isoformat():
-        return False
-    closed = ruling.closed.get(recipient, (EVERY,))
-    level = level_on(ruling, day)
-    if EVERY in closed:
         return False
     if level in ruling.fixed:  # the same for both: a rule about one of them may not show in it
         return recipient != "joint" and sheet in ruling.fixed[level]
-    if sheet in closed:
+    if sheet in ruling.closed.get(recipient, (EVERY,)):
         return False
-    yes: dict[Partner, bool] = {one: _valid(ruling.yeses.get(one), day, ruling.yes_days) for one in PARTNERS}
-    return suits(level, need, recipient, yes, sheet in ruling.own_yes)
+    return suits(level, need, recipient, _yeses_on(ruling, day), sheet in ruling.own_yes)
+
+
+def _yeses_on(ruling: Ruling, day: date) -> dict[Partner, bool]:
+    return {one: _valid(ruling.yeses.get(one), day, ruling.yes_days) for one in PARTNERS}
+
+
+def overridable(ruling: Ruling, day: date, sheet: str, recipient: Recipient) -> bool:
+    """Whether a counsellor may print this sheet all the same, with a reason (`override`).
+
+    An override stands for the counsellor's judgement only. It never stands for a partner's yes to an intimate sheet,
+    for the question about suicide (R3), or for joint work while the level is hold or not decided: a hold is lifted by
+    a decision with a reason, a supervisor's note and a review date, the other by seeing each alone (D1, D2).
+    """
+    need = ruling.sheets.get(sheet, {}).get(_side(recipient), "")
+    yes = _yeses_on(ruling, day)
+    if not need and sheet not in ruling.forms or EVERY in ruling.closed.get(recipient, (EVERY,)):
+        return False
+    if recipient == "joint":
+        return level_on(ruling, day) in ("light", "full") and (need != "intimate" or all(yes.values()))
+    return sheet not in ruling.own_yes or yes[recipient]
 
 
 def level_on(ruling: Ruling, day: date) -> str:

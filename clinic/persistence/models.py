@@ -7,7 +7,17 @@ its key id says it to whoever holds the key ring's index, and to nobody who hold
 from datetime import date, datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, String, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from clinic.persistence.types import UTC
@@ -38,7 +48,7 @@ class Instance(Base):
 
 
 class SystemKey(Base):
-    """A key of the whole instance (`index`, `pepper`, `facts`, `web`), wrapped by the key-encryption key `kid`."""
+    """A key of the whole instance (`keyholder.SYSTEM_KEYS`), wrapped by the key-encryption key `kid`."""
 
     __tablename__ = "system_key"
 
@@ -49,7 +59,12 @@ class SystemKey(Base):
 
 
 class Account(Base):
-    """Somebody who signs in. `password` is an Argon2id hash over HMAC(pepper, password)."""
+    """Somebody who signs in. `password` is an Argon2id hash over HMAC(pepper, password).
+
+    `totp` is sealed under the account's own key, `totp_step` the last step whose code was used. `temporary`: another
+    person set the password. `confirmed` is False after somebody else reset a factor: no case opens until the owner's
+    recovery code or a second person confirms.
+    """
 
     __tablename__ = "account"
 
@@ -59,17 +74,67 @@ class Account(Base):
     role: Mapped[str] = mapped_column(String(16))
     password: Mapped[str] = mapped_column(String(255))
     active: Mapped[bool] = mapped_column(default=True)
+    supervisor_id: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"), index=True, default=None)
+    totp: Mapped[bytes | None] = mapped_column(default=None)
+    totp_step: Mapped[int] = mapped_column(default=0)
+    temporary: Mapped[bool] = mapped_column(default=False)
+    confirmed: Mapped[bool] = mapped_column(default=True)
+
+
+class AccountKey(Base):
+    """An account's own key, wrapped: for its TOTP secret and for what it typed while signed out."""
+
+    __tablename__ = "account_key"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(unique=True, default=uuid4)
+    kid: Mapped[int]
+    wrapped: Mapped[bytes]
+
+
+class Passkey(Base):
+    """A passkey of an account: what the browser made public of it. `name` is the owner's word for it."""
+
+    __tablename__ = "passkey"
+
+    id: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
+    public_key: Mapped[bytes]
+    sign_count: Mapped[int] = mapped_column(default=0)
+    name: Mapped[str] = mapped_column(String(60))
+    added_on: Mapped[date]
+
+
+class RecoveryCode(Base):
+    """A code that signs its owner in once: HMAC(pepper, code). The row goes when it is used."""
+
+    __tablename__ = "recovery_code"
+
+    hash: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
 
 
 class SignedIn(Base):
-    """A session: the SHA-256 of its token, so that a copy of the database signs nobody in."""
+    """A session: the SHA-256 of its token, so that a copy of the database signs nobody in. `id` names it in lists.
+
+    `stage`: password (the factor is still to come), enrol (there is no factor yet), full. `authed`: when its owner
+    last proved who they are. `locked`: lock or cover. `couple_tag`: the couple view holds it to a case. A
+    tag that only the keyholder makes: an id beside exact times would tell when this couple was here.
+    """
 
     __tablename__ = "session"
 
     token_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(unique=True, default=uuid4)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
     created: Mapped[datetime]
     seen: Mapped[datetime]
+    authed: Mapped[datetime]
+    stage: Mapped[str] = mapped_column(String(8), default="full")
+    locked: Mapped[bool] = mapped_column(default=False)
+    couple_tag: Mapped[bytes | None] = mapped_column(default=None)
+    kind: Mapped[str] = mapped_column(String(8), default="web")
+    agent: Mapped[str] = mapped_column(String(60), default="")
 
 
 class Throttle(Base):
@@ -80,6 +145,41 @@ class Throttle(Base):
     key: Mapped[bytes] = mapped_column(primary_key=True)
     fails: Mapped[int]
     until: Mapped[datetime]
+
+
+class Notice(Base):
+    """Something an account must see at its next sign-in; sealed with the key `office`."""
+
+    __tablename__ = "notice"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
+    seen: Mapped[bool] = mapped_column(default=False)
+    sealed: Mapped[bytes]
+
+
+class Request(Base):
+    """An act that needs a second person: what it is, of which case and why is sealed with the key `office`."""
+
+    __tablename__ = "request"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    asked_by: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
+    confirmed_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"), default=None)
+    done: Mapped[bool] = mapped_column(default=False)
+    ends_on: Mapped[date]
+    sealed: Mapped[bytes]
+
+
+class Audit(Base):
+    """One line of the audit chain. `mac` covers sequence, day, sealed payload and the MAC before it."""
+
+    __tablename__ = "audit"
+
+    seq: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    day: Mapped[date]
+    sealed: Mapped[bytes]
+    mac: Mapped[bytes]
 
 
 class Case(Base):
@@ -96,8 +196,26 @@ class Case(Base):
     card: Mapped[bytes]
 
 
+class Grant(Base):
+    """Leave to read a case that is not one's own, until the end of a day at the latest (break-glass).
+
+    Reason and exact end are sealed under the case's head key.
+    """
+
+    __tablename__ = "grant"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("case.id"), index=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
+    ends_on: Mapped[date]
+    sealed: Mapped[bytes]
+
+
 class KeyRing(Base):
-    """A data key of a case, wrapped. `tag` = HMAC(index, case, scope): the scope itself is not written."""
+    """A data key of a case, wrapped. `tag` = HMAC(index, case, scope): the scope itself is not written.
+
+    An erased key keeps its row, so that nothing else changes, with kid 0 and nothing wrapped.
+    """
 
     __tablename__ = "key_ring"
 

@@ -1,35 +1,46 @@
-"""Bringing a database to the newest tables, and asking whether it is there."""
+"""Bringing a database to the newest tables, and asking whether it is there.
+
+Alembic is imported when it is needed: the keyholder's process never does.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def upgrade(engine: Engine, to: str = "head", more: Path | None = None) -> None:
     """Run the missing migrations in one transaction; nothing changed if one fails. `more`: further versions (tests)."""
+    from alembic import command
+
     _run(engine, more, lambda config: command.upgrade(config, to))
 
 
 def downgrade(engine: Engine, to: str, more: Path | None = None) -> None:
     """Go back to an older revision, `base` for none."""
+    from alembic import command
+
     _run(engine, more, lambda config: command.downgrade(config, to))
 
 
 def current(engine: Engine) -> bool:
     """Whether the database has the newest tables."""
+    from alembic.migration import MigrationContext
+
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision() == head()
 
 
 def head() -> str | None:
     """The newest revision."""
+    from alembic.script import ScriptDirectory
+
     return ScriptDirectory.from_config(_config(None)).get_current_head()
 
 
@@ -39,7 +50,9 @@ def empty(engine: Engine) -> bool:
         return not inspect(connection).has_table("instance")
 
 
-def _config(more: Path | None) -> Config:
+def _config(more: Path | None) -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("path_separator", "newline")
@@ -48,7 +61,7 @@ def _config(more: Path | None) -> Config:
     return config
 
 
-def _run(engine: Engine, more: Path | None, run: Callable[[Config], None]) -> None:
+def _run(engine: Engine, more: Path | None, run: "Callable[[Config], None]") -> None:
     config = _config(more)
     with engine.connect() as connection:
         config.attributes["connection"] = connection

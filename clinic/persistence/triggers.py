@@ -1,49 +1,76 @@
-"""Triggers that freeze signed records. Migrations drop them all and make them again from here.
+"""Triggers that freeze signed records and let the audit only grow. Migrations drop them all and make them again here.
 
 SQLite's batch mode rebuilds a table and loses its triggers without a word, so no migration writes one.
 """
 
-from sqlalchemy import Connection
+from dataclasses import dataclass
+from typing import Final
 
-_SIGNED = "EXISTS (SELECT 1 FROM record WHERE id = {row}.record_id AND signed)"
-_ABORT = "BEGIN SELECT RAISE(ABORT, 'a signed record cannot change'); END"
+from sqlalchemy import Connection, inspect
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """What refuses a statement on a table, unless `condition` is false, and with which words."""
+
+    table: str
+    verb: str
+    condition: str
+    says: str
+
+
+FROZEN: Final = "a signed record cannot change"
+GROWS: Final = "the audit only grows"
+_SIGNED: Final = "EXISTS (SELECT 1 FROM record WHERE id = {row}.record_id AND signed)"
 
 # INSERT too: REPLACE deletes the old row without firing a DELETE trigger.
-SQLITE = {
-    "part_insert": ("part", "INSERT", _SIGNED.format(row="NEW")),
-    "part_update": ("part", "UPDATE", f"{_SIGNED.format(row='OLD')} OR {_SIGNED.format(row='NEW')}"),
-    "part_delete": ("part", "DELETE", _SIGNED.format(row="OLD")),
-    "record_insert": ("record", "INSERT", "EXISTS (SELECT 1 FROM record WHERE id = NEW.id AND signed)"),
-    "record_update": (
+ROWS: Final = {
+    "part_insert": Trigger("part", "INSERT", _SIGNED.format(row="NEW"), FROZEN),
+    "part_update": Trigger("part", "UPDATE", f"{_SIGNED.format(row='OLD')} OR {_SIGNED.format(row='NEW')}", FROZEN),
+    "part_delete": Trigger("part", "DELETE", _SIGNED.format(row="OLD"), FROZEN),
+    "record_insert": Trigger("record", "INSERT", "EXISTS (SELECT 1 FROM record WHERE id = NEW.id AND signed)", FROZEN),
+    "record_update": Trigger(
         "record",
         "UPDATE",
         "OLD.signed AND (NOT NEW.signed OR OLD.rev <> NEW.rev OR OLD.id <> NEW.id OR OLD.case_id <> NEW.case_id"
         " OR OLD.tag <> NEW.tag)",
+        FROZEN,
     ),
-    "record_delete": ("record", "DELETE", "OLD.signed"),
+    "record_delete": Trigger("record", "DELETE", "OLD.signed", FROZEN),
+    "audit_insert": Trigger(
+        "audit",
+        "INSERT",
+        "NEW.seq IS NULL OR NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM audit)",
+        GROWS,
+    ),
+    "audit_update": Trigger("audit", "UPDATE", "OLD.seq = OLD.seq", GROWS),
+    "audit_delete": Trigger("audit", "DELETE", "OLD.seq = OLD.seq", GROWS),
+}
+# PostgreSQL empties a table without touching a row.
+TRUNCATES: Final = {
+    "part_truncate": Trigger("part", "TRUNCATE", "EXISTS (SELECT 1 FROM record WHERE signed)", FROZEN),
+    "record_truncate": Trigger("record", "TRUNCATE", "EXISTS (SELECT 1 FROM record WHERE signed)", FROZEN),
+    "audit_truncate": Trigger("audit", "TRUNCATE", "EXISTS (SELECT 1 FROM audit)", GROWS),
 }
 
-_FUNCTION = """
-CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-  IF {condition} THEN RAISE EXCEPTION 'a signed record cannot change'; END IF;
-  {end}
-END $$"""
+_END: Final = {"DELETE": "RETURN OLD;", "TRUNCATE": "RETURN NULL;"}
 
 
 def create(connection: Connection) -> None:
-    """Make all triggers."""
-    for name, (table, verb, condition) in SQLITE.items():
+    """Make all triggers of the tables that are there."""
+    tables = set(inspect(connection).get_table_names())
+    for name, one in _all(connection.dialect.name).items():
+        if one.table not in tables:
+            continue
         if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql(f"CREATE TRIGGER {name} BEFORE {verb} ON {table} WHEN {condition} {_ABORT}")
+            connection.exec_driver_sql(_lite(name, one))
         else:
-            _create_function(connection, name, condition, "RETURN OLD;" if verb == "DELETE" else "RETURN NEW;")
-            _create_trigger(connection, name, verb, table, "ROW")
-    if connection.dialect.name != "sqlite":
-        for table in ("part", "record"):
-            _create_function(
-                connection, f"{table}_truncate", "EXISTS (SELECT 1 FROM record WHERE signed)", "RETURN NULL;"
+            body = f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${_body(one)}$$"
+            connection.exec_driver_sql(body)
+            level = "STATEMENT" if one.verb == "TRUNCATE" else "ROW"
+            connection.exec_driver_sql(
+                f"CREATE TRIGGER {name} BEFORE {one.verb} ON {one.table} FOR EACH {level} EXECUTE FUNCTION {name}()"
             )
-            _create_trigger(connection, f"{table}_truncate", "TRUNCATE", table, "STATEMENT")
 
 
 def drop(connection: Connection) -> None:
@@ -65,14 +92,36 @@ def names(connection: Connection) -> list[str]:
 
 def expected(dialect: str) -> list[str]:
     """The triggers that a database of this kind must have, sorted."""
-    return sorted([*SQLITE, *([] if dialect == "sqlite" else ["part_truncate", "record_truncate"])])
+    return sorted(_all(dialect))
 
 
-def _create_function(connection: Connection, name: str, condition: str, end: str) -> None:
-    connection.exec_driver_sql(_FUNCTION.format(name=name, condition=condition, end=end))
-
-
-def _create_trigger(connection: Connection, name: str, verb: str, table: str, level: str) -> None:
-    connection.exec_driver_sql(
-        f"CREATE TRIGGER {name} BEFORE {verb} ON {table} FOR EACH {level} EXECUTE FUNCTION {name}()"
+def wrong(connection: Connection) -> list[str]:
+    """The triggers that are not there, or not as they were made, sorted."""
+    lite = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+    full = (
+        "SELECT tgname, CASE tgenabled WHEN 'O' THEN p.prosrc ELSE '' END FROM pg_trigger t"
+        " JOIN pg_proc p ON p.oid = t.tgfoid WHERE NOT tgisinternal"
     )
+    dialect = connection.dialect.name
+    there = {name: text for name, text in connection.exec_driver_sql(lite if dialect == "sqlite" else full)}
+    return [
+        name
+        for name, one in sorted(_all(dialect).items())
+        if (_lite(name, one) if dialect == "sqlite" else _body(one)) != there.get(name)
+    ]
+
+
+def _lite(name: str, one: Trigger) -> str:
+    return (
+        f"CREATE TRIGGER {name} BEFORE {one.verb} ON {one.table} WHEN {one.condition}"
+        f" BEGIN SELECT RAISE(ABORT, '{one.says}'); END"
+    )
+
+
+def _body(one: Trigger) -> str:
+    end = _END.get(one.verb, "RETURN NEW;")
+    return f" BEGIN IF {one.condition} THEN RAISE EXCEPTION '{one.says}'; END IF; {end} END "
+
+
+def _all(dialect: str) -> dict[str, Trigger]:
+    return ROWS if dialect == "sqlite" else ROWS | TRUNCATES

@@ -14,10 +14,10 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from html import escape
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 from clinic.press import fonts
 
@@ -59,7 +59,7 @@ def install(extras: Collection[str] = ()) -> int:
             if made.get(name) != [recipes[name], _sha_of(folder / name)]:
                 _source(face, style)
                 jobs.append((face, style, folder))
-    config = CONFIG.format(folder=escape(str(folder)))
+    config = CONFIG.format(folder=escape(str(folder), quote=False))
     if jobs or _read(folder / "coverage.json") == {} or _text(folder / "fonts.conf") != config:
         _make(jobs)
         _write_tables(folder, recipes, config)

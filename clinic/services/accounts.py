@@ -1,154 +1,226 @@
-"""Accounts and sessions: create an account, sign in, who is it, sign out."""
+"""Accounts: who there is, in which role, and their passwords. What an admin does to those of others is in `team`.
 
-import secrets
-import unicodedata
+`by` is the account that does it, for the audit; None is the machine itself, where an instance is made.
+"""
+
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from clinic.domain.errors import Denied, Invalid, SignIn, TooMany
-from clinic.persistence.keyholder import ABSOLUTE, COUNSELLOR, IDLE, live, token_hash
-from clinic.persistence.models import Account, SignedIn, Throttle
+from clinic.domain.errors import Denied, Invalid, NotFound, SignIn
+from clinic.domain.roles import ROLES
+from clinic.persistence import audit
+from clinic.persistence.keyholder import COUNSELLOR
+from clinic.persistence.models import Account, Throttle
 from clinic.persistence.store import Store
-from clinic.services.unit_of_work import unit_of_work
+from clinic.services import passwords, sessions
+from clinic.services.sessions import Actor, actor, sign_in_name, sign_out
+from clinic.services.unit_of_work import ident, unit_of_work
 
-PASSWORD_LENGTH: Final = 12  # characters at least
-DEMO: Final = "demo"  # the account of a demo instance
-FREE_TRIES: Final = {"account": 5, "address": 20}  # failures before waiting begins
-LONGEST_WAIT: Final = 900  # s
-FORGIVEN: Final = timedelta(hours=1)
-SEEN_STEP: Final = timedelta(seconds=30)  # how exactly the idle time is kept
+__all__ = [
+    "ADMIN", "DEMO", "PASSWORD_LENGTH", "Actor", "Person", "actor", "change_password", "create", "create_account",
+    "demo_session", "find", "listing", "set_password", "set_supervisor", "sign_in", "sign_in_name", "sign_out",
+    "temporary_password",
+]  # fmt: skip
+
+PASSWORD_LENGTH: Final = passwords.ALONE  # of an account that has no second factor yet
+NAME_LENGTH: Final = 80
+DISPLAY_LENGTH: Final = 120
+ADMIN: Final = "admin"
+DEMO: Final = "demo"  # the counsellor's account of a demo instance
+
+By = UUID | str | None
 
 
 @dataclass(frozen=True)
-class Actor:
-    """Who is signed in."""
+class Person:
+    """An account as the list of accounts shows it. `factor`: it has a second factor."""
 
     id: str
     name: str
     display: str
     role: str
+    active: bool
+    supervisor_id: str
+    factor: bool
+    temporary: bool
+    confirmed: bool
 
 
-def create_account(store: Store, name: str, password: str, display: str = "", role: str = COUNSELLOR) -> str:
-    """Make an account; its id. Raises Invalid: name missing or taken, password too short, unknown role."""
-    name = sign_in_name(name)
+# ---------------------------------------------------------------- making and changing
+def create(
+    store: Store,
+    name: str,
+    password: str,
+    display: str = "",
+    role: str = COUNSELLOR,
+    *,
+    supervisor: UUID | str | None = None,
+    temporary: bool = True,
+    by: By = None,
+) -> str:
+    """Make an account; its id. `temporary`: its owner has to choose another password at the first sign-in.
+
+    Raises Invalid by field: name (required, name_taken), password (an id of `passwords.problem`), role, supervisor.
+    """
+    name, display = sign_in_name(name), display.strip()
     wrong = {}
-    if not 1 <= len(name) <= 80:
+    if not 1 <= len(name) <= NAME_LENGTH:
         wrong["name"] = "required"
-    if len(password) < PASSWORD_LENGTH:
-        wrong["password"] = "password_short"  # noqa: S105 - a message id
-    if role != COUNSELLOR:
+    if len(display) > DISPLAY_LENGTH:
+        wrong["display"] = "too_long"
+    if role not in ROLES:
         wrong["role"] = "not_an_option"
+    if why := passwords.problem(password, (name, display), PASSWORD_LENGTH):
+        wrong["password"] = why
     if wrong:
         raise Invalid(wrong)
-    hashed = store.keyholder.password_hash(password)
+    hashed = passwords.hashed(store, password)
     with unit_of_work(store, write=True) as session:
         if session.scalar(select(Account.id).where(Account.name == name)):
             raise Invalid({"name": "name_taken"})
-        account = Account(name=name, display=display or name, role=role, password=hashed)
+        account = Account(name=name, display=display or name, role=role, password=hashed, temporary=temporary)
+        account.supervisor_id = _supervisor(session, supervisor)
         session.add(account)
         session.flush()
+        session.add(store.keyholder.new_account_key(account.id))
+        audit.note(session, "account.created", account=account.id, actor=by, role=role)
         return str(account.id)
+
+
+def create_account(store: Store, name: str, password: str, display: str = "", role: str = COUNSELLOR) -> str:
+    """Make an account whose owner chose the password; its id. Raises Invalid."""
+    return create(store, name, password, display, role, temporary=False)
+
+
+def listing(store: Store) -> list[Person]:
+    """All accounts, by name."""
+    with unit_of_work(store) as session:
+        rows = session.scalars(select(Account).order_by(Account.name)).all()
+        return [_person(session, one) for one in rows]
+
+
+def find(store: Store, name: str) -> Person:
+    """An account by its sign-in name. Raises NotFound."""
+    with unit_of_work(store) as session:
+        found = session.scalar(select(Account).where(Account.name == sign_in_name(name)))
+        if found is None:
+            raise NotFound
+        return _person(session, found)
+
+
+def set_supervisor(store: Store, account: UUID | str, supervisor: UUID | str | None, by: By = None) -> None:
+    """Who supervises an account, or nobody. Raises NotFound, Invalid (that account is no active supervisor)."""
+    with unit_of_work(store, write=True) as session:
+        row = _row(session, account)
+        row.supervisor_id = _supervisor(session, supervisor)
+        audit.note(session, "account.supervisor", account=row.id, actor=by, supervisor=row.supervisor_id)
+
+
+# ---------------------------------------------------------------- passwords and factors
+def change_password(store: Store, token: str, password: str, new: str, address: str = "") -> None:
+    """The owner's new password; all other sessions of the account end.
+
+    Raises Invalid (password: password_wrong; new_password: an id of `passwords.problem`), TooMany, SignIn, Locked.
+    """
+    found = sessions.reading(store, token, "full", "enrol")
+    try:
+        sessions.check_password(store, found, password, address)
+    except SignIn:
+        raise Invalid({"password": "password_wrong"}) from None
+    with unit_of_work(store) as session:
+        least = passwords.BESIDE if sessions.has_factor(session, found.account) else passwords.ALONE
+    names = (found.account.name, found.account.display)
+    why = "password_same" if new == password else passwords.problem(new, names, least)
+    if why:
+        raise Invalid({"new_password": why})
+    hashed = passwords.hashed(store, new)
+    with unit_of_work(store, write=True) as session:
+        mine = (Account.id == found.account.id) & (Account.password == found.account.password)
+        if not sessions.changed(session, update(Account).where(mine).values(password=hashed, temporary=False)):
+            raise SignIn  # it was changed meanwhile
+        sessions.end_all(session, found.account.id, but=found.row.id)
+        audit.note(session, "account.password_set", account=found.account.id, actor=found.account.id)
+
+
+def temporary_password(store: Store, account: UUID | str, password: str, by: By = None) -> None:
+    """Another person sets a password, to be changed at the next sign-in; all sessions of the account end.
+
+    Raises NotFound, Invalid (password).
+    """
+    with unit_of_work(store) as session:
+        row = _row(session, account)
+    if why := passwords.problem(password, (row.name, row.display), PASSWORD_LENGTH):
+        raise Invalid({"password": why})
+    hashed = passwords.hashed(store, password)
+    with unit_of_work(store, write=True) as session:
+        row = _row(session, account)
+        row.password, row.temporary = hashed, True
+        sessions.end_all(session, row.id)
+        audit.note(session, "account.password_set", account=row.id, actor=by, temporary=1)
+
+
+# ---------------------------------------------------------------- demo, tests, command line
+def sign_in(store: Store, name: str, password: str, address: str = "") -> str:
+    """The token of a session that is full at once. Raises SignIn, also if a factor is still to come, and TooMany."""
+    begun = sessions.begin(store, name, password, address)
+    if begun.stage != "full":
+        sign_out(store, begun.token)
+        raise SignIn
+    return begun.token
 
 
 def set_password(store: Store, name: str, password: str) -> None:
     """Give the demo's account a new password and end its sessions. Denied in any instance that is not a demo."""
     if not store.demo:
         raise Denied
-    hashed = store.keyholder.password_hash(password)
+    hashed = passwords.hashed(store, password)
     with unit_of_work(store, write=True) as session:
         account = session.scalars(select(Account).where(Account.name == sign_in_name(name))).one()
-        account.password = hashed
-        session.execute(delete(SignedIn).where(SignedIn.account_id == account.id))
+        account.password, account.temporary = hashed, False
+        sessions.end_all(session, account.id)
         session.execute(delete(Throttle))
+        audit.note(session, "account.password_set", account=account.id)
 
 
-def sign_in(store: Store, name: str, password: str, address: str = "") -> str:
-    """The token of a new session. Raises SignIn, the same for unknown names, and TooMany."""
-    name = sign_in_name(name)
-    tags = {
-        "account": store.keyholder.throttle_tag(name, address),
-        "address": store.keyholder.throttle_tag(address),
-    }
-    with unit_of_work(store, write=True) as session:
-        # Counted before the password is looked at, so that many tries at once do not pass for one.
-        for kind, tag in tags.items():
-            _count(session, tag, FREE_TRIES[kind], store.clock())
-        found = session.scalar(select(Account).where(Account.name == name, Account.active))
-        account, hashed = (found.id, found.password) if found else (None, None)
-    if not store.keyholder.password_fits(hashed, password) or account is None:
-        raise SignIn
-    with unit_of_work(store, write=True) as session:
-        now = store.clock()
-        session.execute(delete(Throttle).where(Throttle.key == tags["account"]))
-        session.execute(update(Throttle).where(Throttle.key == tags["address"]).values(fails=Throttle.fails - 1))
-        return _begin(session, account, now)
-
-
-def demo_session(store: Store) -> str:
-    """The token of a session of the demo's account, which has no secret to keep. Denied in any other instance."""
+def demo_session(store: Store, name: str = DEMO) -> str:
+    """The token of a session of a demo's account, which has no secret to keep. Denied in any other instance."""
     if not store.demo:
         raise Denied
     with unit_of_work(store, write=True) as session:
-        account = session.scalars(select(Account.id).where(Account.name == DEMO)).one()
-        return _begin(session, account, store.clock())
+        account = session.scalars(select(Account.id).where(Account.name == name)).one()
+        return sessions.start(store, session, account, "full", kind="command").token
 
 
-def actor(store: Store, token: str) -> Actor:
-    """Who a token belongs to; keeps the session awake. Raises SignIn when it is idle, too old or unknown."""
-    who = store.keyholder.who(token)
-    now = store.clock()
-    with unit_of_work(store) as session:
-        row = session.get(SignedIn, token_hash(token))
-        stale = row is None or now - row.seen > SEEN_STEP
-    if stale:
-        _awake(store, token, now)
-    return Actor(str(who.account), who.name, who.display, who.role)
+# ---------------------------------------------------------------- inside
+def _row(session: Session, account: UUID | str) -> Account:
+    row = session.get(Account, ident(account))
+    if row is None:
+        raise NotFound
+    return row
 
 
-def sign_out(store: Store, token: str) -> None:
-    """End a session; a token that is not known any more is no error."""
-    with unit_of_work(store, write=True) as session:
-        session.execute(delete(SignedIn).where(SignedIn.token_hash == token_hash(token)))
+def _person(session: Session, row: Account) -> Person:
+    return Person(
+        id=str(row.id),
+        name=row.name,
+        display=row.display,
+        role=row.role,
+        active=row.active,
+        supervisor_id=str(row.supervisor_id or ""),
+        factor=sessions.has_factor(session, row),
+        temporary=row.temporary,
+        confirmed=row.confirmed,
+    )
 
 
-def sign_in_name(name: str) -> str:
-    """Names compare without case, width or spaces around them."""
-    return unicodedata.normalize("NFKC", name).casefold().strip()
-
-
-def _begin(session: Session, account: UUID, now: datetime) -> str:
-    """A new session, stored; those that have ended go."""
-    token = secrets.token_urlsafe(32)
-    session.execute(delete(SignedIn).where((SignedIn.created < now - ABSOLUTE) | (SignedIn.seen < now - IDLE)))
-    session.add(SignedIn(token_hash=token_hash(token), account_id=account, created=now, seen=now))
-    return token
-
-
-def _awake(store: Store, token: str, now: datetime) -> None:
-    with unit_of_work(store, write=True) as session:
-        row = session.get(SignedIn, token_hash(token))
-        if row is None or not live(row, now):
-            raise SignIn
-        row.seen = now
-
-
-def _count(session: Session, tag: bytes, free: int, now: datetime) -> None:
-    # Made first if it is not there: two at once must count in one row.
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    session.execute(insert(Throttle).values(key=tag, fails=0, until=now).on_conflict_do_nothing())
-    row = session.get_one(Throttle, tag, with_for_update=True)
-    if now < row.until:
-        raise TooMany
-    if now - row.until > FORGIVEN:
-        row.fails = 0
-    row.fails += 1
-    row.until = now
-    if row.fails >= free:
-        row.until = now + timedelta(seconds=min(LONGEST_WAIT, 2 ** min(row.fails - free + 3, 20)))
+def _supervisor(session: Session, wanted: UUID | str | None) -> UUID | None:
+    if not wanted:
+        return None
+    row = session.get(Account, ident(wanted))
+    if row is None or row.role != "supervisor" or not row.active:
+        raise Invalid({"supervisor": "not_an_option"})
+    return row.id

@@ -1,17 +1,19 @@
 """Cases: open one, the caseload, one case's page and card."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from typing import Any, Final, Literal
 from uuid import UUID, uuid4
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from clinic.domain.audience import Recipient
 from clinic.domain.errors import Conflict, Denied, Invalid, NotFound
+from clinic.persistence import audit
 from clinic.persistence.keyholder import LIST_LIMIT, KeyView, request
 from clinic.persistence.models import Case, Record
 from clinic.persistence.store import Store
@@ -76,9 +78,9 @@ class CaseName:
 
 def name(store: Store, token: str, case_id: str) -> CaseName:
     """The code of an own case. NotFound for an unknown and a foreign case alike."""
-    with unit_of_work(store) as session:
-        who = store.keyholder.who(token)
-        row = session.scalar(select(Case).where(Case.id == ident(case_id), Case.counsellor_id == who.account))
+    with unit_of_work(store, token) as session:
+        audit.note(session, "case.view", case=case_id)
+        row = session.get(Case, ident(case_id))
         if row is None:
             raise NotFound
         return CaseName(str(row.id), row.code)
@@ -90,35 +92,28 @@ def open_case(store: Store, token: str, partners: Mapping[str, PartnerCard], cod
         raise Invalid({one: "required" for one in PARTNERS if one not in partners})
     if code and not store.demo:
         raise Denied
-    with unit_of_work(store, write=True) as session:
+    with unit_of_work(store, token, write=True) as session:
         case_id = uuid4()
+        audit.note(session, "case.opened", case=case_id)
         keys, view = store.keyholder.create(token, case_id)
         card = {
             "partners": {one: asdict(partners[one]) for one in PARTNERS},
             "opened_on": store.today().isoformat(),
             "ruling": rulings.first(store),
         }
-        session.add(
-            Case(
-                id=case_id,
-                code=code or _new_code(session),
-                counsellor_id=view.account,
-                touched_on=store.today(),
-                card=view.seal_card(1, card),
-            )
-        )
-        session.flush()
+        row = {"id": case_id, "counsellor_id": view.account, "touched_on": store.today()}
+        _insert(session, row | {"card": view.seal_card(1, card)}, [code] if code else _new_codes())
         session.add_all(keys)
         return str(case_id)
 
 
 def caseload(store: Store, token: str, archived: bool = False) -> list[CasePage]:
-    """The counsellor's own cases, the last touched first."""
-    with unit_of_work(store) as session:
-        who = store.keyholder.who(token)
-        own = select(Case).where(Case.counsellor_id == who.account, Case.archived == archived)
-        rows = session.scalars(own.order_by(Case.touched_on.desc(), Case.code)).all()
-        unfinished = _unfinished(session, who.account)
+    """The cases of this account, own or supervised, the last touched first."""
+    with unit_of_work(store, token) as session:
+        audit.note(session, "caseload.view")
+        wanted = select(Case).where(Case.archived == archived)
+        rows = session.scalars(wanted.order_by(Case.touched_on.desc(), Case.code)).all()
+        unfinished = _unfinished(session)
     pages = []
     for start in range(0, len(rows), LIST_LIMIT):
         with request():
@@ -128,7 +123,8 @@ def caseload(store: Store, token: str, archived: bool = False) -> list[CasePage]
 
 def case_page(store: Store, token: str, case_id: str, layer: Layer = "case") -> CasePage:
     """One case. Only the staff layer has the ruling. NotFound for an unknown and a foreign case alike."""
-    with unit_of_work(store) as session:
+    with unit_of_work(store, token) as session:
+        audit.note(session, "case.staff_view" if layer == "staff" else "case.view", case=case_id)
         view = store.keyholder.open(token, ident(case_id), layer)
         row = session.get_one(Case, view.case_id)
         return _page(row, view, staff=layer == "staff")
@@ -138,7 +134,8 @@ def update_card(store: Store, token: str, case_id: str, rev: int, partners: Mapp
     """Save the partners' cards; the new revision. Raises Conflict if the card moved on."""
     if set(partners) != set(PARTNERS):
         raise Invalid({one: "required" for one in PARTNERS if one not in partners})
-    with unit_of_work(store, write=True) as session:
+    with unit_of_work(store, token, write=True) as session:
+        audit.note(session, "case.card", case=case_id)
         view = store.keyholder.open(token, ident(case_id), "staff")
         row = locked(session, view.case_id)
         if row.rev != rev:
@@ -150,7 +147,8 @@ def update_card(store: Store, token: str, case_id: str, rev: int, partners: Mapp
 
 def archive(store: Store, token: str, case_id: str, archived: bool = True) -> None:
     """Put a case away, or take it back. Nothing is deleted."""
-    with unit_of_work(store, write=True) as session:
+    with unit_of_work(store, token, write=True) as session:
+        audit.note(session, "case.archived" if archived else "case.taken_back", case=case_id)
         view = store.keyholder.open(token, ident(case_id), "case")
         row = locked(session, view.case_id)
         row.archived, row.touched_on = archived, store.today()
@@ -174,14 +172,9 @@ def _lines(store: Store, token: str, rows: Sequence[Case], unfinished: Mapping[U
     return [_page(row, views[row.id], staff=False, unfinished=unfinished.get(row.id, 0)) for row in rows]
 
 
-def _unfinished(session: Session, account: UUID) -> dict[UUID, int]:
+def _unfinished(session: Session) -> dict[UUID, int]:
     """Drafts by case: `signed` is plain, so no key is needed."""
-    counted = (
-        select(Record.case_id, func.count())
-        .join(Case, Case.id == Record.case_id)
-        .where(Case.counsellor_id == account, Record.signed.is_(False))
-        .group_by(Record.case_id)
-    )
+    counted = select(Record.case_id, func.count()).where(Record.signed.is_(False)).group_by(Record.case_id)
     return {case_id: number for case_id, number in session.execute(counted)}
 
 
@@ -199,11 +192,20 @@ def _partner(data: Mapping[str, Any], staff: bool) -> PartnerCard:
     return PartnerCard(**{name: value for name, value in data.items() if name in shown})
 
 
-def _new_code(session: Session) -> str:
-    """A random code that is free; it says nothing about order. Longer ones once the short ones are used up."""
+def _insert(session: Session, row: Mapping[str, Any], codes: Iterable[str]) -> None:
+    """Store a case under the first code that is free: codes of other people's cases are not there to be looked at."""
+    for code in codes:
+        try:
+            with session.begin_nested():
+                session.add(Case(code=code, **row))
+        except IntegrityError:
+            continue
+        return
+    raise Conflict
+
+
+def _new_codes() -> Iterator[str]:
+    """Random codes; they say nothing about order. Longer ones once the short ones are used up."""
     for digits in (4, 4, 4, 4, 4, 4, 4, 4, 6, 8):
         low = 10 ** (digits - 1)
-        code = f"K-{low + secrets.randbelow(9 * low)}"
-        if session.scalar(select(Case.id).where(Case.code == code)) is None:
-            return code
-    raise Conflict
+        yield f"K-{low + secrets.randbelow(9 * low)}"

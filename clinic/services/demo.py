@@ -5,15 +5,21 @@ It touches only an empty folder or a demo instance; that an instance is a demo i
 
 import secrets
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from sqlalchemy import select
+
 from clinic.config import Settings
 from clinic.domain.answer import Checked, gather, leaves
 from clinic.domain.definition import Definition
 from clinic.domain.errors import Usage
+from clinic.persistence import keyholder_client
+from clinic.persistence.models import Account
 from clinic.persistence.store import Store, create
 from clinic.press.press import Press
 from clinic.services import accounts, cases, print_sheet, records
@@ -21,11 +27,20 @@ from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from clinic.services.print_sheet import Printed
 from clinic.services.prints import PrintJob
+from clinic.services.unit_of_work import unit_of_work
 from clinic.services.warm import warm_pages
 
 ACCOUNT: Final = accounts.DEMO
 COUPLES: Final = Path(__file__).with_name("demo_couples.toml")
 CONTENTS: Final = "contents.txt"
+SUPERVISOR: Final = "supervisor"  # sign-in name; the demo's counsellor is supervised by this account
+# Everybody else who works in the demo clinic: sign-in name, role, made-up name. All have the same made-up password.
+COLLEAGUES: Final = (
+    (SUPERVISOR, "supervisor", "Robin Achterberg"),
+    ("admin", "admin", "Kim Salgado"),
+    ("frontdesk", "front_desk", "Jo Marten"),
+    ("translator", "translator", "Amal Idris"),
+)
 
 
 @dataclass(frozen=True)
@@ -47,22 +62,62 @@ PRINTS: Final = (
 )
 
 
+@contextmanager
+def running(settings: Settings) -> Iterator[None]:
+    """A demo instance, made when the folder is empty, and its keyholder, which all that follows asks."""
+    _make(settings)
+    keyholder = keyholder_client.attach(settings)
+    try:
+        yield
+    finally:
+        keyholder.stop()
+
+
 def prepare(settings: Settings) -> str:
     """A demo instance with its couples; a new one-time password of its account at every start."""
     password = "-".join(secrets.token_hex(3) for _ in range(3))
-    if _is_empty(settings.instance):
-        create(settings, definitions().values(), demo=True)
-        store = Store.open(settings)
-        accounts.create_account(store, ACCOUNT, password, "Demo counsellor")
-        _fill(store, accounts.sign_in(store, ACCOUNT, password))
-    else:
-        store = Store.open(settings)
+    _make(settings)
+    store = Store.attach(settings)
+    try:
         if not store.demo:
             raise Usage(f"{settings.instance} holds real records. The demo leaves it alone.")
-        store.remember(definitions().values())  # it may have been made with the texts of an older checkout
-        accounts.set_password(store, ACCOUNT, password)
-    store.close()
+        if _nobody(store):
+            accounts.create_account(store, ACCOUNT, password, "Demo counsellor")
+            _fill(store, accounts.sign_in(store, ACCOUNT, password))
+        else:
+            store.remember(definitions().values())  # it may have been made with the texts of an older checkout
+            accounts.set_password(store, ACCOUNT, password)
+        _staff(store, password)
+    finally:
+        store.close()
     return password
+
+
+def people() -> list[str]:
+    """Who may sign in, one line each: account and role."""
+    names = [(ACCOUNT, "counsellor"), *((name, role.replace("_", " ")) for name, role, _ in COLLEAGUES)]
+    return [f"{name:<12}{role}" for name, role in names]
+
+
+def _staff(store: Store, password: str) -> None:
+    """The other roles; a demo of an older checkout gets them too."""
+    there = {one.name: one.id for one in accounts.listing(store)}
+    for name, role, display in COLLEAGUES:
+        if name in there:
+            accounts.set_password(store, name, password)
+        else:
+            there[name] = accounts.create_account(store, name, password, display, role)
+    accounts.set_supervisor(store, there[ACCOUNT], there[SUPERVISOR])
+
+
+def _make(settings: Settings) -> None:
+    if _is_empty(settings.instance):
+        create(settings, definitions().values(), demo=True)
+
+
+def _nobody(store: Store) -> bool:
+    with unit_of_work(store) as session:
+        return session.scalar(select(Account.id).limit(1)) is None
 
 
 def _is_empty(folder: Path) -> bool:
@@ -101,7 +156,7 @@ def prints(settings: Settings, password: str) -> list[str]:
     press = Press(warm_pages())
     press.start()
     try:
-        store = Store.open(settings)
+        store = Store.attach(settings)
         token = accounts.sign_in(store, ACCOUNT, password)
         ids = {case.code: case.id for case in cases.caseload(store, token)}
         lines = []

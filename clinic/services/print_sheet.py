@@ -4,9 +4,11 @@ Refusals live here; `documents` and `press` draw whatever they are given.
 """
 
 import secrets
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from clinic import documents
@@ -22,7 +24,7 @@ from clinic.i18n.locales import NAMES
 from clinic.persistence.store import Store
 from clinic.press import fonts
 from clinic.press.press import Press, PressError
-from clinic.services import accounts, cases, prints, records, terminal
+from clinic.services import cases, prints, records, terminal
 from clinic.services.definitions import definition as shipped
 from clinic.services.prints import PrintJob
 from clinic.services.readiness import readiness
@@ -59,6 +61,7 @@ def blank(press: Press, job: PrintJob, print_when: str = "reviewed", own: Defini
     definition = own or shipped(job.sheet)
     if not definition.blank:
         raise Refused("refused_blank", sheet=definition.id)
+    _known_languages(job)
     job = _language(definition, job, print_when)
     page = _page(definition, None, job, code="")
     return Printed(_drawn(lambda: press.blank(page)), "worksheet.pdf")
@@ -84,9 +87,15 @@ def pictures(store: Store, press: Press, token: str, case_id: str, job: PrintJob
 
 
 def prepare(store: Store, token: str, case_id: str, job: PrintJob, print_when: str, code: str) -> tuple[Page, str]:
-    """The finished page of a case's sheet, made from what its recipient may open."""
+    """The finished page of a case's sheet, made from what its recipient may open.
+
+    A signed agreement prints in the words and the language it was signed in, whatever language is asked for.
+    """
+    _known_languages(job)  # before the gate: an unknown language is refused alike for an open and a closed sheet
     try:
-        definition, answers = records.for_recipient(store, token, case_id, job.recipient, job.sheet, job.record)
+        definition, answers, signed_in = records.for_recipient(
+            store, token, case_id, job.recipient, job.sheet, job.record
+        )
         if job.recipient not in definition.recipients:
             raise Refused
         later = (
@@ -94,7 +103,10 @@ def prepare(store: Store, token: str, case_id: str, job: PrintJob, print_when: s
         )
         if answers is None:
             answers = _known(store, token, case_id, definition, job)
-        job = _language(definition, job, print_when)
+        if signed_in:
+            job = replace(job, locale=signed_in, beside="", draft=False)
+        else:
+            job = _language(definition, job, print_when)
     except Refused:
         raise Refused from None
     return _page(definition, answers, job, code, later), code
@@ -104,15 +116,19 @@ def _known(store: Store, token: str, case_id: str, definition: Definition, job: 
     """Answers a fresh sheet begins with: the couple's own cycle, from the joint part of the latest map."""
     if "map.cycle" not in wants(definition) or job.recipient != "joint":
         return None
-    source, answers = records.for_recipient(store, token, case_id, "joint", "map", "", beside=definition.id)
+    source, answers, _ = records.for_recipient(store, token, case_id, "joint", "map", "", beside=definition.id)
     found = prefilled(definition, "couple", {"map.cycle": cycle(source, "couple", answers or {})})
     return found or None
 
 
-def _language(definition: Definition, job: PrintJob, print_when: str) -> PrintJob:
+def _known_languages(job: PrintJob) -> None:
     for tag in job.tags:
         if tag not in NAMES:
             raise Usage(f"{tag} is not a language this program knows")
+
+
+def _language(definition: Definition, job: PrintJob, print_when: str) -> PrintJob:
+    for tag in job.tags:
         ready = readiness(definition, tag, print_when)
         if not (ready.printable or (job.draft and ready.draftable)):
             raise Refused("refused_locale", sheet=definition.id, locale=tag, reason=ready.reason)
@@ -189,6 +205,7 @@ def from_command_line(
     ink: Literal["full", "saver"],
     draft: bool,
     account: str | None,
+    token: Path | None = None,
 ) -> bytes:
     """`clinic print`: a blank without a case; else the case's sheet, as an account that may open it."""
     usual, print_when = (settings.paper, settings.print_when) if settings else ("a4", "reviewed")
@@ -200,22 +217,21 @@ def from_command_line(
             return blank(press, job, print_when).pdf
         if settings is None:
             raise Usage("name the instance that has the case")
-        return _of_case(settings, press, account, case, job)
+        return _of_case(settings, press, account, token, case, job)
     finally:
         press.stop()
 
 
-def _of_case(settings: Settings, press: Press, account: str | None, code: str, job: PrintJob) -> bytes:
-    """A sheet of the case with this code, in a session that ends with it."""
-    store = Store.open(settings)
+def _of_case(
+    settings: Settings, press: Press, account: str | None, file: Path | None, code: str, job: PrintJob
+) -> bytes:
+    """A sheet of the case with this code, in a session that ends with it, or in that of a token file."""
+    store = Store.attach(settings, prompt=sys.stdin.isatty())
     try:
-        token = terminal.token(store, account)
-        try:
+        with terminal.signed_in(store, account, file) as token:
             case_id = next((one.id for one in cases.caseload(store, token) if one.code == code), None)
             if case_id is None:
                 raise NotFound
             return filled(store, press, token, case_id, job, settings.print_when).pdf
-        finally:
-            accounts.sign_out(store, token)
     finally:
         store.close()

@@ -1,5 +1,6 @@
 """What went out: a row for every sheet of a case, its code only as a tag, the rest sealed for its recipient."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -8,6 +9,7 @@ from uuid import uuid4
 from sqlalchemy import select
 
 from clinic.domain.audience import RECIPIENTS, SHEETS, Recipient
+from clinic.persistence import audit
 from clinic.persistence.models import Print
 from clinic.persistence.store import Store
 from clinic.services.unit_of_work import ident, unit_of_work
@@ -15,7 +17,10 @@ from clinic.services.unit_of_work import ident, unit_of_work
 
 @dataclass(frozen=True)
 class PrintJob:
-    """What to print and how. `recipient` None is a blank; `record` a signed record to print filled."""
+    """What to print and how. `recipient` None is a blank; `record` a signed record to print filled.
+
+    `home`: the reader was asked and takes it along; else it stays here. It is kept with the print, not on the paper.
+    """
 
     sheet: str
     recipient: Recipient | None = None
@@ -26,6 +31,7 @@ class PrintJob:
     ink: Literal["full", "saver"] = "full"
     draft: bool = False
     record: str = ""
+    home: bool = False
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -38,7 +44,8 @@ def note(store: Store, token: str, case_id: str, code: str, job: PrintJob) -> No
     if job.recipient is None:
         raise ValueError("a blank belongs to no case")
     scope = job.recipient
-    with unit_of_work(store, write=True) as session:
+    with unit_of_work(store, token, write=True) as session:
+        audit.note(session, "print.made", case=case_id, record=job.record, recipient=scope)
         record = ident(job.record) if job.record else None
         view = store.keyholder.open(token, ident(case_id), SHEETS[scope], job.sheet, scope, record)
         print_id = uuid4()
@@ -48,6 +55,7 @@ def note(store: Store, token: str, case_id: str, code: str, job: PrintJob) -> No
             "paper": job.paper,
             "large": job.large,
             "draft": job.draft,
+            "home": job.home,
             "record": job.record,
             "code": code,
             "day": store.today().isoformat(),
@@ -57,14 +65,38 @@ def note(store: Store, token: str, case_id: str, code: str, job: PrintJob) -> No
         session.add(Print(id=print_id, case_id=view.case_id, code_tag=tag, key_id=key_id, sealed=sealed))
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A sheet that went out: for whom, which, on which day, its code, and whether it left the room."""
+
+    recipient: Recipient
+    sheet: str
+    day: date
+    code: str
+    home: bool
+
+
 def given(store: Store, token: str, case_id: str) -> list[tuple[Recipient, str, date]]:
     """What went out for a case so far: recipient, sheet, day. For the staff layer; the map reads it."""
-    with unit_of_work(store) as session:
+    return [(one.recipient, one.sheet, one.day) for one in sent(store, token, case_id)]
+
+
+def sent(store: Store, token: str, case_id: str) -> list[Sent]:
+    """The same with codes, the oldest first. For the staff layer."""
+    with unit_of_work(store, token) as session:
+        audit.note(session, "case.staff_view", case=case_id)
         view = store.keyholder.open(token, ident(case_id), "staff")
         found = []
         for row in session.scalars(select(Print).where(Print.case_id == view.case_id)):
             scope = view.scope_of(row.key_id)
             if scope in RECIPIENTS:
                 content = view.open_print(row)
-                found.append((scope, str(content["sheet"]), date.fromisoformat(content["day"])))
-        return sorted(found, key=lambda one: one[2])
+                day, home = date.fromisoformat(content["day"]), bool(content.get("home"))
+                found.append(Sent(scope, str(content["sheet"]), day, str(content["code"]), home))
+        return sorted(found, key=lambda one: one.day)
+
+
+def uneven(found: Iterable[Sent], day: date) -> dict[str, int]:
+    """The mirror rule (CLINICAL_RULES D): how many sheets each partner got on a day, if the numbers differ."""
+    counts = {who: sum(one.recipient == who and one.day == day for one in found) for who in ("a", "b")}
+    return counts if counts["a"] != counts["b"] else {}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
 from sqlalchemy import delete, select, update
@@ -18,13 +18,16 @@ from clinic.domain.answer import Answers, Checked, kept, missing, shown
 from clinic.domain.audience import ABOUTS, RECIPIENTS, SHEETS, About, Recipient, Scope, about_of
 from clinic.domain.definition import Definition, Text
 from clinic.domain.errors import Conflict, Denied, Invalid, NotFound, Refused
-from clinic.persistence import texts
+from clinic.i18n.locales import SOURCE
+from clinic.persistence import audit, texts
 from clinic.persistence.keyholder import Head, KeyView
 from clinic.persistence.models import Autosave, DefinitionText, Part, Record
 from clinic.persistence.store import Store
 from clinic.services import records_parts as parts
+from clinic.services import wordings
 from clinic.services.records_parts import Form, Opened, RecordView
 from clinic.services.unit_of_work import current, ident, unit_of_work
+from clinic.services.wordings import Wording
 
 ADDENDUM: Final = "addendum"  # the shipped definition of an addendum
 _TAB: Final = re.compile(r"[A-Za-z0-9_-]{0,40}\Z")
@@ -47,6 +50,14 @@ class RecordLine:
     supersedes: str = ""
 
 
+class ForPaper(NamedTuple):
+    """What a recipient's sheet is made of. `locale`: the language its wording was sealed in, empty for most."""
+
+    definition: Definition
+    answers: dict[str, Any] | None
+    locale: str = ""
+
+
 # --------------------------------------------------------------------------- begin
 def start(
     store: Store,
@@ -62,11 +73,13 @@ def start(
 
     Raises NotFound (case or definition; an addendum begins at its record), Invalid (about, day, answers).
     """
-    with unit_of_work(store, write=True) as session:
+    with unit_of_work(store, token, write=True) as session:
+        audit.note(session, "record.started", case=case_id)
         view = store.keyholder.open(token, ident(case_id), "staff")
         definition = current(store, definition_id)
         if definition.kind == "addendum":
             raise NotFound
+        parts.must_write(view, definition.id)
         if about not in ABOUTS or about not in definition.abouts:
             raise Invalid({"about": "not_an_option"})
         if of_record:
@@ -76,10 +89,15 @@ def start(
         return str(head.record)
 
 
-def addendum(store: Store, token: str, record_id: str, definition_id: str = ADDENDUM) -> str:
-    """Begin an addition to a signed record, with no audience that its parent has not. Raises Conflict, Refused."""
-    with unit_of_work(store, write=True) as session:
-        parent, view = parts.find(store, session, token, record_id, lock=True)
+def addendum(
+    store: Store, token: str, record_id: str, definition_id: str = ADDENDUM, answers: Answers | None = None
+) -> str:
+    """Begin an addition to a signed record, with no audience that its parent has not. Raises Conflict, Refused.
+
+    `answers`: what it begins with, such as what this account typed into the record too late; that typing then goes.
+    """
+    with unit_of_work(store, token, write=True) as session:
+        parent, view = parts.find(store, session, token, record_id, lock=True, verb="record.added_to")
         _must_be_signed(parent)
         definition = current(store, definition_id)
         about = parent.head.about
@@ -87,7 +105,9 @@ def addendum(store: Store, token: str, record_id: str, definition_id: str = ADDE
         if about not in definition.abouts or not scopes:
             raise Refused
         head = _new_head(store, view, definition, about, store.today(), of_record=str(parent.row.id))
-        _insert(store, session, view, definition, head, parts.answers_only({}), scopes)
+        _insert(store, session, view, definition, head, parts.answers_only(answers or {}), scopes)
+        if answers:
+            parts.drop_typing(session, parent, view.account)
         return str(head.record)
 
 
@@ -95,10 +115,11 @@ def correction(store: Store, token: str, record_id: str, reason: str) -> str:
     """Begin a record that takes the place of a signed one once it is finished; it begins as a copy."""
     if not reason.strip():
         raise Invalid({"reason": "required"})
-    with unit_of_work(store, write=True) as session:
-        parent, view = parts.find(store, session, token, record_id, lock=True)
+    with unit_of_work(store, token, write=True) as session:
+        parent, view = parts.find(store, session, token, record_id, lock=True, verb="record.corrected")
         _must_be_signed(parent)
         old = parent.head
+        parts.must_write(view, old.definition)
         head = replace(
             _new_head(store, view, parent.definition, old.about, date.fromisoformat(old.held_on)),
             of_record=old.of_record,
@@ -114,21 +135,22 @@ def correction(store: Store, token: str, record_id: str, reason: str) -> str:
 # --------------------------------------------------------------------------- read
 def read(store: Store, token: str, record_id: str) -> RecordView:
     """A record as the staff layer shows it, from the definition text it was sealed under."""
-    with unit_of_work(store) as session:
+    with unit_of_work(store, token) as session:
         found, view = parts.find(store, session, token, record_id)
         return found.view(view)
 
 
 def listing(store: Store, token: str, case_id: str) -> list[RecordLine]:
     """Every record of a case, the oldest meeting first. For the staff layer."""
-    with unit_of_work(store) as session:
+    with unit_of_work(store, token) as session:
+        audit.note(session, "case.staff_view", case=case_id)
         view = store.keyholder.open(token, ident(case_id), "staff")
         return [_line(one) for one in parts.all_opened(session, view)]
 
 
 def added(store: Store, token: str, record_id: str) -> list[RecordView]:
     """The addenda of a record, the oldest first."""
-    with unit_of_work(store) as session:
+    with unit_of_work(store, token) as session:
         found, view = parts.find(store, session, token, record_id)
         mine = [one for one in parts.all_opened(session, view) if one.head.of_record == str(found.row.id)]
         return [one.view(view) for one in mine if one.definition.kind == "addendum"]
@@ -136,14 +158,16 @@ def added(store: Store, token: str, record_id: str) -> list[RecordView]:
 
 def opened(store: Store, token: str, case_id: str) -> list[formulation.Opened]:
     """Every record of a case as the map reads it (`formulation.Opened`). For the staff layer."""
-    with unit_of_work(store) as session:
+    with unit_of_work(store, token) as session:
+        audit.note(session, "case.staff_view", case=case_id)
         view = store.keyholder.open(token, ident(case_id), "staff")
         return parts.for_map(session, view)
 
 
 def latest(store: Store, token: str, case_id: str, definition_id: str, about: About) -> RecordView | None:
     """The newest signed record of a definition about somebody, found by tag. For the staff layer."""
-    with unit_of_work(store) as session:
+    with unit_of_work(store, token) as session:
+        audit.note(session, "case.staff_view", case=case_id)
         view = store.keyholder.open(token, ident(case_id), "staff")
         tag = store.keyholder.record_tag(view, definition_id)
         rows = session.scalars(select(Record).where(Record.case_id == view.case_id, Record.tag == tag, Record.signed))
@@ -160,30 +184,33 @@ def for_recipient(
     definition_id: str,
     record_id: str = "",
     beside: str = "",
-) -> tuple[Definition, dict[str, Any] | None]:
+) -> "ForPaper":
     """What a sheet may say, opened with its recipient's view only: the definition, and answers or None.
 
     The signed record `record_id`, or the newest of `definition_id`; None when there is none. `beside` names the sheet
     that is printed when it borrows from another record: the gate is asked for that one. Raises NotFound (the case),
     Refused for everything else, always the same.
     """
-    with unit_of_work(store) as session:
+    with unit_of_work(store, token) as session:
+        audit.note(session, "print.view", case=case_id, record=record_id, recipient=_recipient(recipient))
         view, head = _for_paper(store, token, case_id, recipient, definition_id, record_id, beside)
         if head is None:
-            return current(store, definition_id), None
-        return texts.read(session, head.sha), _readable(session, view, head)
+            return ForPaper(current(store, definition_id), None)
+        answers, wording = _readable(session, view, head)
+        return ForPaper(wording.of(texts.read(session, head.sha)), answers, wording.locale)
 
 
 def added_for_recipient(
     store: Store, token: str, case_id: str, recipient: Recipient | None, definition_id: str, record_id: str = ""
 ) -> list[tuple[Definition, date, dict[str, Any]]]:
     """What was added to the record that `for_recipient` gives, as far as its reader may see it; the oldest first."""
-    with unit_of_work(store) as session:
+    with unit_of_work(store, token) as session:
+        audit.note(session, "print.view", case=case_id, record=record_id, recipient=_recipient(recipient))
         view, parent = _for_paper(store, token, case_id, recipient, definition_id, record_id)
-        mine = [one for one in _standing(view.heads) if parent and one.of_record == str(parent.record)]
+        mine = [one for one in standing(view.heads) if parent and one.of_record == str(parent.record)]
         added = sorted((one for one in mine if one.definition == ADDENDUM), key=lambda one: one.signed_at)
         return [
-            (texts.read(session, one.sha), date.fromisoformat(one.held_on), _readable(session, view, one))
+            (texts.read(session, one.sha), date.fromisoformat(one.held_on), _readable(session, view, one)[0])
             for one in added
         ]
 
@@ -210,15 +237,15 @@ def _for_paper(
     wanted = (definition_id, about_of(recipient))
     if definition_id == ADDENDUM:
         raise Refused
-    if head is not None and (head not in _standing(view.heads) or (head.definition, head.about) != wanted):
+    if head is not None and (head not in standing(view.heads) or (head.definition, head.about) != wanted):
         raise Refused
     return view, head
 
 
-def _readable(session: Session, view: KeyView, head: Head) -> dict[str, Any]:
-    mine = select(Part).where(Part.record_id == head.record, Part.key_id.in_(view.key_ids))
-    answers, _ = parts.opened_parts(view, head, session.scalars(mine))
-    return answers
+def _readable(session: Session, view: KeyView, head: Head) -> tuple[dict[str, Any], Wording]:
+    mine = session.scalars(select(Part).where(Part.record_id == head.record, Part.key_id.in_(view.key_ids))).all()
+    answers, _ = parts.opened_parts(view, head, mine)
+    return answers, wordings.of_parts(view, head, mine)
 
 
 # --------------------------------------------------------------------------- save
@@ -230,18 +257,25 @@ def save_draft(store: Store, token: str, record_id: str, rev: int, checked: Chec
     return _save(store, token, record_id, rev, checked, tab, sign=False)
 
 
-def finish(store: Store, token: str, record_id: str, rev: int, checked: Checked, tab: str = "") -> int:
-    """Sign a record: hidden answers go, the parts freeze. Raises Invalid with the fields to mend, and Conflict."""
-    return _save(store, token, record_id, rev, checked, tab, sign=True)
+def finish(
+    store: Store, token: str, record_id: str, rev: int, checked: Checked, tab: str = "", locale: str = SOURCE
+) -> int:
+    """Sign a record: hidden answers go, the parts freeze. Raises Invalid with the fields to mend, and Conflict.
+
+    An agreement keeps its wording in `locale`, the language of the page that it was signed on.
+    """
+    return _save(store, token, record_id, rev, checked, tab, sign=True, locale=locale)
 
 
 def autosave(store: Store, token: str, record_id: str, tab: str, base_rev: int, form: Form) -> None:
     """Keep what one tab has typed, apart from the record. Raises Conflict once it is signed."""
-    with unit_of_work(store, write=True) as session:
-        found, view = parts.find(store, session, token, record_id, lock=True)
+    with unit_of_work(store, token, write=True) as session:
+        found, view = parts.find(store, session, token, record_id, lock=True, verb="record.autosave")
+        parts.must_write(view, found.head.definition)
         if found.row.signed:
             raise Conflict
-        parts.keep_typing(session, view, found, _tab(tab), max(base_rev, 0), form, store.clock())
+        if not parts.keep_typing(session, view, found, _tab(tab), max(base_rev, 0), form, store.clock()):
+            audit.unsay(session)  # this tab's typing is noted already
 
 
 def resumed(store: Store, token: str, record_id: str) -> tuple[RecordView, dict[str, list[str]]]:
@@ -249,7 +283,7 @@ def resumed(store: Store, token: str, record_id: str) -> tuple[RecordView, dict[
 
     The record has the revision that the typing began from: if somebody saved since, saving leads to the merge.
     """
-    with unit_of_work(store) as session:
+    with unit_of_work(store, token) as session:
         found, view = parts.find(store, session, token, record_id)
         mine = select(Autosave).where(Autosave.record_id == found.row.id, Autosave.account_id == view.account)
         tabs: dict[str, tuple[str, int, dict[str, list[str]]]] = {}
@@ -260,10 +294,18 @@ def resumed(store: Store, token: str, record_id: str) -> tuple[RecordView, dict[
         return replace(found.view(view), rev=base), form
 
 
+def settle(store: Store, token: str, record_id: str) -> None:
+    """Throw away what this account typed into a record after somebody had finished it. Raises Conflict (a draft)."""
+    with unit_of_work(store, token, write=True) as session:
+        found, view = parts.find(store, session, token, record_id, lock=True)
+        _must_be_signed(found)
+        parts.drop_typing(session, found, view.account)
+
+
 def discard(store: Store, token: str, record_id: str) -> None:
     """Delete an own draft with everything typed into it. Raises Conflict (signed), Denied (another's)."""
-    with unit_of_work(store, write=True) as session:
-        found, view = parts.find(store, session, token, record_id, lock=True)
+    with unit_of_work(store, token, write=True) as session:
+        found, view = parts.find(store, session, token, record_id, lock=True, verb="record.discarded")
         if found.row.signed:
             raise Conflict
         if found.head.author != str(view.account):
@@ -280,15 +322,16 @@ def move_to_new_version(store: Store, token: str, record_id: str, rev: int) -> i
 
     Raises Conflict. A correction stays on the text of what it corrects.
     """
-    with unit_of_work(store, write=True) as session:
-        found, view = parts.find(store, session, token, record_id, lock=True)
+    with unit_of_work(store, token, write=True) as session:
+        found, view = parts.find(store, session, token, record_id, lock=True, verb="record.moved")
+        parts.must_write(view, found.head.definition)
         new = current(store, found.head.definition)
         if found.row.signed or found.row.rev != rev or found.head.supersedes:
             raise Conflict
         if new.sha == found.definition.sha:
             return rev
         answers, raw = parts.opened_parts(view, found.head, found.parts.values())
-        same = _same_blocks(found.definition, new, found.head.about)
+        same = same_blocks(found.definition, new, found.head.about)
         known = {name: answer for name, answer in answers.items() if name in same}
         left = {path: text for path, text in raw.items() if parts.block_of(path, same)}
         head = parts.next_head(store, found.head, sha=new.sha, version=new.version)
@@ -305,9 +348,13 @@ def move_to_new_version(store: Store, token: str, record_id: str, rev: int) -> i
         return head.rev
 
 
-def _save(store: Store, token: str, record_id: str, rev: int, checked: Checked, tab: str, sign: bool) -> int:
-    with unit_of_work(store, write=True) as session:
-        found, view = parts.find(store, session, token, record_id, lock=True)
+def _save(
+    store: Store, token: str, record_id: str, rev: int, checked: Checked, tab: str, sign: bool, locale: str = ""
+) -> int:
+    with unit_of_work(store, token, write=True) as session:
+        verb = "record.signed" if sign else "record.saved"
+        found, view = parts.find(store, session, token, record_id, lock=True, verb=verb)
+        parts.must_write(view, found.head.definition)
         _must_fit(found, checked)
         stale = found.row.signed or found.row.rev != rev
         if stale:
@@ -315,20 +362,21 @@ def _save(store: Store, token: str, record_id: str, rev: int, checked: Checked, 
             parts.keep_typing(session, view, found, _tab(tab), max(rev, 0), mine, store.clock())
         else:
             checked = _finished(found, checked) if sign else checked
-            _write(store, session, view, found, rev, checked, sign)
+            _write(store, session, view, found, rev, checked, sign, locale)
     if stale:  # Only now: what was typed is committed.
         raise Conflict
     return rev + 1
 
 
 def _write(
-    store: Store, session: Session, view: KeyView, found: Opened, rev: int, checked: Checked, sign: bool
+    store: Store, session: Session, view: KeyView, found: Opened, rev: int, checked: Checked, sign: bool, locale: str
 ) -> None:
     changes = {"signed_at": store.clock().isoformat()} if sign else {}
     changes |= _typed_day(store, found, checked)
     one = replace(found, head=parts.next_head(store, found.head, **changes))
     # The parts first: once the row says signed, the trigger lets none of them change.
-    parts.write_parts(session, view, one, checked)
+    said = wordings.to_seal(one.definition, one.head.about, locale) if sign else None
+    parts.write_parts(session, view, one, checked, said=said)
     session.flush()
     _advance(store, session, view, one, rev, signed=sign)
     parts.drop_typing(session, one, view.account)
@@ -464,22 +512,27 @@ def _line(one: Opened) -> RecordLine:
 
 def _newest(heads: Mapping[UUID, Head], definition_id: str, about: About) -> Head | None:
     """The newest signed record of a definition about somebody; a corrected one counts no more."""
-    fits = [head for head in _standing(heads) if (head.definition, head.about) == (definition_id, about)]
+    fits = [head for head in standing(heads) if (head.definition, head.about) == (definition_id, about)]
     return max(fits, key=lambda head: (head.held_on, head.signed_at), default=None)
 
 
-def _standing(heads: Mapping[UUID, Head]) -> list[Head]:
+def standing(heads: Mapping[UUID, Head]) -> list[Head]:
     """Heads of signed records that no signed correction has taken the place of."""
     signed = [head for head in heads.values() if head.signed_at]
     old = {head.supersedes for head in signed}
     return [head for head in signed if str(head.record) not in old]
 
 
-def _same_blocks(old: Definition, new: Definition, about: About) -> set[str]:
+def same_blocks(old: Definition, new: Definition, about: About) -> set[str]:
     """Names of blocks that stand in both with the same kind and the same key."""
     before = {placed.name: (placed.block.kind, placed.scope) for placed in old.placed(about)}
     after = {placed.name: (placed.block.kind, placed.scope) for placed in new.placed(about)}
     return {name for name, what in after.items() if before.get(name) == what}
+
+
+def _recipient(recipient: str | None) -> str | None:
+    """A recipient as the audit may hold it: never a word from outside."""
+    return recipient if recipient in RECIPIENTS else None
 
 
 def _ident_or_refused(record_id: str) -> UUID:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import delete, select
@@ -14,16 +14,17 @@ from clinic.domain import formulation
 from clinic.domain.answer import Answers, Checked, by_scope, field_path, leaves, row_ids, spread
 from clinic.domain.audience import About, Scope
 from clinic.domain.definition import Definition
-from clinic.domain.errors import NotFound
-from clinic.persistence import texts
+from clinic.domain.errors import Denied, NotFound
+from clinic.persistence import audit, texts
 from clinic.persistence.keyholder import Head, KeyView
 from clinic.persistence.models import Autosave, Part, Record
 from clinic.persistence.store import Store
-from clinic.services import cases, rulings
+from clinic.services import cases, rulings, wordings
 from clinic.services.unit_of_work import ident
 
 Raw = Mapping[str, str | list[str]]
 Form = Mapping[str, Sequence[str]]
+SUPERVISION_NOTE: Final = "supervision_note"  # the shipped form of a supervisor
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class RecordView:
     of_record: str = ""
     supersedes: str = ""
     reason: str = field(default="", repr=False)
+    locale: str = ""  # the language its wording was sealed in (an agreement); empty: the reader's
+    writable: bool = True  # whether its reader may write records of this form
 
     @property
     def state(self) -> str:
@@ -70,10 +73,11 @@ class Opened:
         """What the caller gets: plain values, no row and no key."""
         head = self.head
         answers, raw = opened_parts(view, head, self.parts.values())
+        wording = wordings.of_parts(view, head, self.parts.values())
         return RecordView(
             str(head.record),
             str(head.case),
-            self.definition,
+            wording.of(self.definition),
             head.about,
             head.rev,
             self.row.signed,
@@ -87,15 +91,34 @@ class Opened:
             head.of_record,
             head.supersedes,
             head.reason,
+            wording.locale,
+            may_write(view, head.definition),
         )
 
 
-def find(store: Store, session: Session, token: str, record_id: str, lock: bool = False) -> tuple[Opened, KeyView]:
-    """A record and the staff view of its case. NotFound: unknown, foreign, or a note of another author."""
+def may_write(view: KeyView, definition_id: str) -> bool:
+    """Whether this view's account may write records of a definition. A supervision note is its supervisor's alone."""
+    return view.may_write(definition_id) and not (definition_id == SUPERVISION_NOTE and view.may_write())
+
+
+def must_write(view: KeyView, definition_id: str) -> None:
+    """Raises Denied."""
+    if not may_write(view, definition_id):
+        raise Denied
+
+
+def find(
+    store: Store, session: Session, token: str, record_id: str, lock: bool = False, verb: str = "record.view"
+) -> tuple[Opened, KeyView]:
+    """A record and the staff view of its case. NotFound: unknown, foreign, or a note of another author.
+
+    `verb`: what the audit says of it, a refusal included.
+    """
     id_ = ident(record_id)
     if lock:  # Taken here, so that nothing changes between reading and writing.
         session.scalar(select(Record.id).where(Record.id == id_).with_for_update())
     row = session.get(Record, id_)
+    audit.note(session, verb, case=row.case_id if row else None, record=id_)
     if row is None:
         raise NotFound
     view = store.keyholder.open(token, row.case_id, "staff")
@@ -103,10 +126,14 @@ def find(store: Store, session: Session, token: str, record_id: str, lock: bool 
 
 
 def opened(session: Session, view: KeyView, row: Record) -> Opened:
-    """One record with all its parts. NotFound when the view lacks a key for one of them."""
-    rows = session.scalars(select(Part).where(Part.record_id == row.id)).all()
+    """One record with all its parts. NotFound when the view lacks a key for one of them.
+
+    A part whose key was destroyed is gone for everybody: the record opens without it, and not at all without any.
+    """
+    every = session.scalars(select(Part).where(Part.record_id == row.id)).all()
+    rows = _left(view, every)
     parts = {scope: part for part in rows if (scope := view.scope_of(part.key_id)) is not None}
-    if len(parts) != len(rows):
+    if len(parts) != len(rows) or (every and not parts):
         raise NotFound
     head = view.open_head(row)
     return Opened(row, head, parts, texts.read(session, head.sha))
@@ -120,11 +147,17 @@ def all_opened(session: Session, view: KeyView) -> list[Opened]:
         by_record[part.record_id].append(part)
     found = []
     for row in rows:
-        parts = {scope: one for one in by_record[row.id] if (scope := view.scope_of(one.key_id)) is not None}
-        if len(parts) == len(by_record[row.id]):
+        left = _left(view, by_record[row.id])
+        parts = {scope: one for one in left if (scope := view.scope_of(one.key_id)) is not None}
+        if len(parts) == len(left) and (parts or not by_record[row.id]):
             head = view.open_head(row)
             found.append(Opened(row, head, parts, texts.read(session, head.sha)))
     return sorted(found, key=lambda one: (one.head.held_on, one.head.created))
+
+
+def _left(view: KeyView, rows: Iterable[Part]) -> list[Part]:
+    """Parts whose keys still exist."""
+    return [one for one in rows if one.key_id not in view.erased]
 
 
 def opened_parts(view: KeyView, head: Head, parts: Iterable[Part]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -139,14 +172,23 @@ def opened_parts(view: KeyView, head: Head, parts: Iterable[Part]) -> tuple[dict
 
 
 def write_parts(
-    session: Session, view: KeyView, one: Opened, checked: Checked, scopes: Iterable[Scope] | None = None
+    session: Session,
+    view: KeyView,
+    one: Opened,
+    checked: Checked,
+    scopes: Iterable[Scope] | None = None,
+    said: Mapping[Scope, Any] | None = None,
 ) -> None:
-    """Seal every part anew for the revision in `one.head`, answered or not; one that is not there yet is added."""
+    """Seal every part anew for the revision in `one.head`, answered or not; one that is not there yet is added.
+
+    `said`: the wording to seal with each part (`wordings.to_seal`).
+    """
     answers = by_scope(one.definition, one.head.about, checked.answers)
     raw = raw_by_scope(one.definition, one.head.about, checked.raw)
     fresh = []
     for scope in tuple(one.parts) if scopes is None else scopes:
         content = {"answers": answers.get(scope, {}), "raw": raw.get(scope, {})}
+        content |= {"said": said[scope]} if said and scope in said else {}
         sealed = view.seal(scope, one.head, content)
         if scope in one.parts:
             one.parts[scope].sealed = sealed.sealed
@@ -189,9 +231,12 @@ def typed(definition: Definition, about: About, checked: Checked) -> dict[str, l
 
 def keep_typing(
     session: Session, view: KeyView, one: Opened, tab: str, base_rev: int, form: Form, at: datetime
-) -> None:
-    """Store what a tab has typed, one sealed row a scope; fields that are none of the definition's are left out."""
-    drop_typing(session, one, view.account, tab)
+) -> bool:
+    """Store what a tab has typed, one sealed row a scope; fields that are none of the definition's are left out.
+
+    Whether it is the first that this tab keeps.
+    """
+    first = not drop_typing(session, one, view.account, tab)
     lists = {path: list(texts_) for path, texts_ in form.items()}
     fields = raw_by_scope(one.definition, one.head.about, lists)
     rows = [
@@ -199,12 +244,14 @@ def keep_typing(
         for scope in one.parts
     ]
     session.add_all(sorted(rows, key=attrgetter("key_id")))
+    return first
 
 
-def drop_typing(session: Session, one: Opened, account: UUID, tab: str | None = None) -> None:
-    """Delete what this account has typed, in one tab or in all."""
+def drop_typing(session: Session, one: Opened, account: UUID, tab: str | None = None) -> bool:
+    """Delete what this account has typed, in one tab or in all; whether there was anything."""
     mine = delete(Autosave).where(Autosave.record_id == one.row.id, Autosave.account_id == account)
-    session.execute(mine if tab is None else mine.where(Autosave.tab == tab))
+    gone = session.execute(mine if tab is None else mine.where(Autosave.tab == tab))
+    return bool(gone.rowcount)  # type: ignore[attr-defined]
 
 
 def touch(store: Store, session: Session, view: KeyView, definition: Definition) -> None:
@@ -214,8 +261,11 @@ def touch(store: Store, session: Session, view: KeyView, definition: Definition)
     if rulings.decides(definition):
         session.flush()
         card = view.open_card(case)
-        ruling = rulings.made(store, for_map(session, view), card.get("ruling") or {})
-        if ruling != card.get("ruling"):
+        before = card.get("ruling") or {}
+        ruling = rulings.made(store, for_map(session, view), before)
+        if before.get("level") == "hold" and ruling.get("level") in ("light", "full"):
+            audit.note(session, "hold.lifted", case=case.id)
+        if ruling != before:
             cases.write_card(case, view, card | {"ruling": ruling}, store.today())
 
 

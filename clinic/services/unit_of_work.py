@@ -1,4 +1,4 @@
-"""One unit of work: one transaction, one purpose, and errors that a person can read."""
+"""One unit of work: one transaction, one account, one purpose, its audit, and errors that a person can read."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,16 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from clinic.domain.definition import Definition
-from clinic.domain.errors import ClinicError, NotFound
+from clinic.domain.errors import ClinicError, Denied, NotFound, Refused, SecondPerson, StepUp
+from clinic.persistence import audit
 from clinic.persistence.keyholder import request
+from clinic.persistence.scope import Scope, ScopedSession
 from clinic.persistence.store import Store
 from clinic.services.shelf import on_shelf
+
+audit.listen(ScopedSession)
+
+REFUSALS = (NotFound, Denied, Refused, StepUp, SecondPerson)
 
 
 class Busy(ClinicError):
@@ -33,18 +39,65 @@ class StoreFull(ClinicError):
 
 
 @contextmanager
-def unit_of_work(store: Store, write: bool = False) -> Iterator[Session]:
-    """A session for one service. With `write` it commits at the end, unless something was raised.
+def unit_of_work(
+    store: Store, token: str | None = None, *, write: bool = False, couple: UUID | None = None, unscoped: str = ""
+) -> Iterator[Session]:
+    """A session for one service: with `write` it commits at the end, unless something was raised.
 
-    Every view opened inside is for one purpose and closes with it. A writer locks from its first statement on,
-    so what it has read still holds when it writes.
+    It sees the cases of the token's account; without a token it sees no case at all, and with `unscoped`, one of
+    `scope.REASONS`, all of them. `couple`: the case of a session in couple view. Every view opened inside is for one
+    purpose and closes with it. A writer locks from its first statement on, so what it has read still holds when it
+    writes. What was noted is written before the result leaves, and so is a refusal. Raises SignIn, Locked.
     """
-    engine = store.engine.execution_options(write=True) if write else store.engine
-    with request(), Session(engine, expire_on_commit=False) as session:
+    with request():
+        scope = _scope(store, token, couple)
+        engine = store.engine.execution_options(write=True) if write else store.engine
+        with ScopedSession(engine, scope, unscoped) as session:
+            book = audit.open_book(session, scope.account if scope else None)
+            try:
+                yield session
+                if write:
+                    session.flush()
+                    _append(store, session)
+                    session.commit()
+            except REFUSALS as error:
+                session.rollback()
+                if scope is not None:
+                    audit.denied(book, type(error).__name__)
+                    _alone(store, book)
+                raise
+            except OperationalError as error:
+                session.rollback()
+                raise _plain(error) from None
+        if not write:
+            _alone(store, book)
+        audit.remember(book)
+
+
+def _scope(store: Store, token: str | None, couple: UUID | None) -> Scope | None:
+    if token is None:
+        return None
+    if couple is not None:  # only the keyholder knows whether this session may still see this case
+        view = store.keyholder.open(token, couple, "couple")
+        return Scope(view.account, "counsellor", store.today())
+    who = store.keyholder.who(token)
+    return Scope(who.account, who.role, store.today())
+
+
+def _append(store: Store, session: Session) -> None:
+    if audit.pending(session):
+        audit.append(session, store.keyholder, store.clock(), store.today())
+
+
+def _alone(store: Store, book: audit.Book) -> None:
+    """Write what a unit noted that wrote nothing itself. What cannot be noted does not happen."""
+    if not book.entries:
+        return
+    with ScopedSession(store.engine.execution_options(write=True), None) as session:
+        audit.reopen(session, book)
         try:
-            yield session
-            if write:
-                session.commit()
+            _append(store, session)
+            session.commit()
         except OperationalError as error:
             session.rollback()
             raise _plain(error) from None

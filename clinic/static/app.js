@@ -16,25 +16,116 @@ if (!('command' in HTMLButtonElement.prototype)) {
   });
 }
 
-// -- cover screen: its button, or Escape twice within 600 ms; the tab title is covered too --
+// -- cover: paint, then ask the server to lock, then replace this document --
+// The page that answers an address of a locked session is made by the server; what is painted here only comes first.
 const cover = document.querySelector('[data-cover]');
+const lockForm = document.getElementById('lock');
+const lockButton = document.querySelector('[data-cover-now]');
+const covered = () => document.body.hasAttribute('data-covered');
+const touched = new Set(); // forms with typing that no server has
+const tabs = 'BroadcastChannel' in window ? new BroadcastChannel('clinic') : null;
+const here = () => location.replace(location.pathname);
+
+// Which form goes with the lock: the one somebody typed in, else the empty one.
+const posts = (form) => form.isConnected && form.getAttribute('method') === 'post';
+const typedIn = () => (lockButton && [...touched].find(posts)) || lockForm;
+
+const sendByForm = (form) => {
+  // The answer carries what was typed, sealed; so this must be the document that shows it.
+  if (!form.getAttribute('id')) form.setAttribute('id', 'typed');
+  lockButton.setAttribute('form', form.getAttribute('id'));
+  form.requestSubmit(lockButton);
+};
+const lock = async () => {
+  const form = typedIn();
+  const body = new FormData(form);
+  body.set('lock-at', lockForm.querySelector('input[name=lock-at]').value);
+  for (;;) {
+    try {
+      const reply = await fetch(lockForm.action, { method: 'POST', body, redirect: 'error' });
+      touched.delete(form);
+      if (reply.status !== 204 && form !== lockForm) return sendByForm(form);
+      if (typedIn() === lockForm) return here();
+      return lock();
+    } catch {
+      await new Promise((later) => { setTimeout(later, 2000); }); // covered all the while
+    }
+  }
+};
+const paint = () => {
+  if (covered()) return false;
+  document.body.setAttribute('data-covered', '');
+  document.title = cover.dataset.cover;
+  cover.showModal();
+  return true;
+};
+const coverNow = (tell = true) => {
+  if (!cover || !paint()) return;
+  if (tell) tabs?.postMessage('cover');
+  lock();
+};
 if (cover) {
-  const title = document.title;
+  const key = document.body.dataset.coverKey;
   let last = -1000;
   document.addEventListener('keydown', (event) => {
-    if (event.key !== 'Escape' || event.repeat) return;
+    if (covered()) return event.preventDefault();
+    if (event.key !== key || event.repeat || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
     const twice = event.timeStamp - last < 600;
-    last = twice ? -1000 : event.timeStamp;
-    if (cover.open) event.preventDefault(); // only its own button uncovers
-    else if (twice) {
-      event.preventDefault();
-      cover.showModal();
-    }
+    last = event.timeStamp;
+    if (key === 'Escape' && !twice) return; // once closes what is open
+    event.preventDefault();
+    coverNow();
+  }, { capture: true });
+  lockButton?.addEventListener('click', (event) => {
+    if (covered()) return;
+    event.preventDefault();
+    coverNow();
   });
   cover.addEventListener('cancel', (event) => event.preventDefault());
-  new MutationObserver(() => {
-    document.title = cover.open ? cover.dataset.cover : title;
-  }).observe(cover, { attributes: true, attributeFilter: ['open'] });
+}
+
+// -- the session is the server's: this page asks, and asking keeps nothing awake --
+const ask = async () => {
+  const url = document.body.dataset.session ?? document.querySelector('[data-locked]')?.dataset.locked;
+  if (!url) return 0;
+  try {
+    return (await fetch(url, { cache: 'no-store', redirect: 'error' })).status;
+  } catch {
+    return 0; // no network: the next time
+  }
+};
+const look = async () => {
+  const status = await ask();
+  if (cover && (status === 423 || status === 401)) coverNow(false); // takes what was typed along
+  const waiting = document.querySelector('[data-locked] form');
+  if (waiting && status === 204) waiting.submit(); // opened in another tab
+  if (waiting && status === 401) here();
+};
+if (tabs) {
+  tabs.addEventListener('message', (event) => { if (event.data === 'cover') coverNow(false); else look(); });
+  tabs.postMessage('look'); // a page came: signed in, out, locked or open, the others ask what holds now
+}
+setInterval(look, 20000);
+document.addEventListener('visibilitychange', () => { if (!document.hidden) look(); });
+
+// -- the staff layer closes after five minutes without a touch --
+const firstLayer = document.body.dataset.firstLayer;
+if (firstLayer) {
+  const QUIET = Number(page.dataset.quiet ?? 300) * 1000;
+  let timer = 0;
+  const close = async () => {
+    for (const form of touched) await form.keepTyping?.();
+    if (![...touched].some((form) => form.isConnected)) {
+      document.cookie = 'clinic_by_itself=1; path=/; max-age=5; samesite=strict'; // nobody is here: not a touch
+      location.replace(firstLayer);
+    } else coverNow(); // typing that has no autosave is not thrown away: it goes with the lock
+  };
+  const wake = () => {
+    clearTimeout(timer);
+    timer = setTimeout(close, QUIET);
+  };
+  for (const kind of ['pointerdown', 'pointermove', 'keydown', 'scroll', 'input']) addEventListener(kind, wake, { passive: true });
+  wake();
 }
 
 // -- blocks that follow an answer: data-show-when="name op value" --
@@ -79,7 +170,9 @@ document.addEventListener('click', (event) => {
   control.focus({ preventScroll: true });
 });
 
-// -- typing is kept 1.5 s after it stops; leaving with unkept typing asks first --
+// -- typing is kept 1.5 s after it stops; leaving with unkept typing asks first, covering does not --
+document.addEventListener('input', (event) => { if (event.target.form) touched.add(event.target.form); });
+document.addEventListener('submit', (event) => touched.delete(event.target));
 for (const form of all('form[data-guard]')) {
   const status = form.querySelector('[data-autosave]');
   const text = status?.querySelector('[data-autosave-text]');
@@ -94,30 +187,33 @@ for (const form of all('form[data-guard]')) {
     text.textContent = status.dataset[state].replace('{time}', time);
   };
   const keep = async () => {
+    if (covered() || edits === kept) return;
     const upTo = edits;
     report('saving');
     try {
       const reply = await fetch(form.dataset.autosaveUrl, { method: 'POST', body: new FormData(form), redirect: 'error' });
-      if (reply.status === 401) return report('signedout');
+      if (reply.status === 401 || reply.status === 423) return look();
       if (!reply.ok) throw new Error(String(reply.status));
       kept = upTo;
+      if (edits === kept) touched.delete(form);
       report('saved');
     } catch {
       report('offline');
     }
   };
+  if (form.dataset.autosaveUrl) form.keepTyping = keep;
   form.addEventListener('input', () => {
     edits += 1;
     clearTimeout(timer);
     if (form.dataset.autosaveUrl) timer = setTimeout(keep, 1500);
   });
   form.addEventListener('submit', () => { kept = edits; clearTimeout(timer); });
-  addEventListener('beforeunload', (event) => { if (edits !== kept) event.preventDefault(); });
+  addEventListener('beforeunload', (event) => { if (edits !== kept && !covered()) event.preventDefault(); });
 }
 
 // -- shortcuts of a form, always with a modifier: data-key="ctrl+enter" on a button or link --
 document.addEventListener('keydown', (event) => {
-  if (!(event.ctrlKey || event.metaKey || event.altKey) || cover?.open) return;
+  if (!(event.ctrlKey || event.metaKey || event.altKey) || covered()) return;
   const combo = `${event.altKey ? 'alt' : 'ctrl'}+${event.key.toLowerCase()}`;
   const target = document.querySelector(`[data-key="${CSS.escape(combo)}"]`);
   if (!target) return;

@@ -16,13 +16,14 @@ from wtforms.validators import Length
 from clinic.domain.definition import Definition
 from clinic.domain.errors import Conflict
 from clinic.i18n.locales import translated
-from clinic.services import cases, records
+from clinic.services import cases, prints, records, sessions, supervision
 from clinic.services.cases import PartnerCard
+from clinic.services.couple import couple_view
 from clinic.services.records import RecordLine
 from clinic.services.shelf import active
-from clinic.web.auth import token
 from clinic.web.clinic import settings, store
-from clinic.web.formulation import due_of
+from clinic.web.formulation import waiting
+from clinic.web.session import token
 
 bp = Blueprint("cases", __name__)
 SIDES: Final = ("a", "b")
@@ -98,7 +99,7 @@ def new() -> ResponseReturnValue:
     if form.validate_on_submit():
         partners = {side: _card(form, side, PartnerCard()) for side in SIDES}
         case_id = cases.open_case(store(), token(), partners)
-        flash(_("The case is open. Begin with the intake."))
+        flash(_("The case is open. Begin with the agreement."))
         return redirect(url_for("cases.work", case_id=case_id), 303)
     if not form.is_submitted():
         form.paper.data = settings().paper
@@ -109,6 +110,20 @@ def new() -> ResponseReturnValue:
 def page(case_id: object) -> ResponseReturnValue:
     """First layer: what both partners may see if they look on."""
     return render_template("web/cases/case.html", case=cases.case_page(store(), token(), str(case_id)))
+
+
+@bp.get("/cases/<uuid:case_id>/couple")
+def couple(case_id: object) -> ResponseReturnValue:
+    """What both partners may read together, made with the joint key alone. The session is held to it."""
+    return render_template("web/cases/couple.html", couple=couple_view(store(), token(), str(case_id)))
+
+
+@bp.post("/cases/<uuid:case_id>/couple")
+def show_couple(case_id: object) -> ResponseReturnValue:
+    """Hold this session to the couple view: any other page asks for the password."""
+    case = cases.name(store(), token(), str(case_id))
+    sessions.couple(store(), token(), case.id)
+    return redirect(url_for("cases.couple", case_id=case.id), 303)
 
 
 @bp.route("/cases/<uuid:case_id>/card", methods=["GET", "POST"])
@@ -141,13 +156,18 @@ def work(case_id: object) -> ResponseReturnValue:
         (known[id_], [(about, _of(listed, id_, about)) for about in abouts]) for id_, abouts in PATH if id_ in known
     ]
     others = [one for one in listed if one.definition_id not in dict(PATH)]
-    more = [one for one in known.values() if one.kind in MORE and one.id not in dict(PATH)]
+    gone = prints.sent(store(), token(), case.id)
+    more = [one for one in known.values() if one.kind in MORE and one.id not in {*dict(PATH), supervision.NOTE}]
     values = {
         "steps": steps,
         "others": others,
         "more": more,
         "printable": _printable(listed, known),
-        "due": due_of(case.id),
+        "listed": listed,
+        "sent": gone,
+        "uneven": prints.uneven(gone, store().today()),
+        "titles": {one.id: one.title for one in known.values()},
+        **waiting(case),
     }
     return render_template("web/cases/work.html", case=case, **values)
 

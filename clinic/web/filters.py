@@ -10,9 +10,11 @@ from clinic.documents import words
 from clinic.domain.answer import WRONG, Leaf, field_path, leaves, row_ids, spread
 from clinic.domain.definition import Block, Condition, Placed, Text
 from clinic.domain.errors import MESSAGES
-from clinic.i18n.locales import NAMES, translated
+from clinic.i18n.locales import NAMES, locale, translated
 from clinic.services.definitions import tables
 from clinic.web import language
+
+DIRECTIONS: Final = {tag: locale(tag).dir for tag in NAMES}
 
 
 def register(app: Flask) -> None:
@@ -26,7 +28,7 @@ def register(app: Flask) -> None:
         from clinic.web.auth import actor
 
         shown = {"book": language.book(), "interface_locales": translated(), "weekdays": tuple(words.WEEK.values())}
-        return {**shown, "locale_names": NAMES, "actor": actor()}
+        return {**shown, "locale_names": NAMES, "locale_dirs": DIRECTIONS, "actor": actor()}
 
 
 def t(text: Text) -> str:

@@ -14,12 +14,14 @@ from clinic.domain.facts import PARTNERS, Partner
 from clinic.domain.formulation import Guess, Map, Opened, Seen, facts, the_map
 from clinic.domain.ruling import Ruling
 from clinic.domain.suggest import Evidence, Lane, Suggestion, Suggestions, suggest
+from clinic.domain.tables import as_day
 from clinic.services import cases, prints, records
 from clinic.services.definitions import definitions, library, tables
+from clinic.services.readiness import readiness
 from clinic.web import diagram
-from clinic.web.auth import token
-from clinic.web.clinic import store
+from clinic.web.clinic import settings, store
 from clinic.web.filters import t
+from clinic.web.session import token
 
 bp = Blueprint("formulation", __name__)
 
@@ -96,15 +98,25 @@ def map(case_id: object) -> ResponseReturnValue:
         decision=_decision(opened),
         level=rulings.level_on(ruling, today),
         falls_on=rulings.falls_on(ruling),
+        in_place=in_place(opened, ruling),
         words={"status": STATUSES, "level": LEVELS, "seen_by": SEEN_BY, "lowered": LOWERED, "removed": REMOVED},
         entry=entry_title,
         sheet=sheet_title,
         printable=_printable,
+        unready=lambda one: _unready(one, case),
         trace=_trace,
         gathered=_gathered,
         to_ask=_to_ask,
         due=due(found),
     )
+
+
+def in_place(opened: Iterable[Opened], ruling: Ruling) -> bool:
+    """Whether agreement and both screens stand, and nothing has happened since that asks for new ones (D1)."""
+    today = store().today()
+    known = facts(opened, tables(), today)
+    screens = {one: as_day(ruling.screens.get(one)) for one in PARTNERS}
+    return rulings.prepared_on(ruling, today) and not rulings.screen_again(known, screens, tables())
 
 
 def due(found: Suggestions) -> list[tuple[Text, list[str]]]:
@@ -113,10 +125,11 @@ def due(found: Suggestions) -> list[tuple[Text, list[str]]]:
     return [(fired[0].title, _to_ask(fired)) for _, fired in waiting if _to_ask(fired)]
 
 
-def due_of(case_id: str) -> list[tuple[Text, list[str]]]:
-    """The same for the staff layer of a case."""
-    opened = records.opened(store(), token(), case_id)
-    return due(suggest(facts(opened, tables(), store().today()), tables()))
+def waiting(case: cases.CasePage) -> dict[str, Any]:
+    """What the staff layer of a case says first: what must be asked, and whether the preparation stands."""
+    opened = records.opened(store(), token(), case.id)
+    found = suggest(facts(opened, tables(), store().today()), tables())
+    return {"due": due(found), "in_place": in_place(opened, Ruling.from_data(case.ruling))}
 
 
 def _to_ask(fired: Iterable[Any]) -> list[str]:
@@ -162,6 +175,14 @@ def sheet_title(id_: str) -> str:
 
 def _printable(one: Suggestion) -> bool:
     return one.sheet in definitions() and one.recipient in definitions()[one.sheet].recipients
+
+
+def _unready(one: Suggestion, case: cases.CasePage) -> str:
+    """The language of this reader's paper, if the sheet is only a draft in it or not there yet."""
+    tag = case.paper_of(one.recipient)["locale"]
+    known = definitions().get(one.sheet)
+    ready = readiness(known, tag, settings().print_when) if known else None
+    return "" if ready is None or ready.printable else tag
 
 
 def _trace(one: Suggestion) -> list[tuple[Lane, tuple[Evidence, ...]]]:

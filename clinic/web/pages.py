@@ -1,9 +1,10 @@
 """Pages that belong to no feature: help, and the choice of the interface language."""
 
-from flask import Blueprint, current_app, redirect, render_template, request, session, url_for
+from flask import Blueprint, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 
 from clinic.i18n.locales import translated
+from clinic.web.doors import back
 
 bp = Blueprint("pages", __name__)
 
@@ -20,7 +21,4 @@ def language() -> ResponseReturnValue:
     if request.form.get("tag") in [one.tag for one in translated()]:
         session["language"] = request.form["tag"]
         session.permanent = True
-    back = request.form.get("next", "")
-    addresses = current_app.create_url_adapter(request)  # a page that only a form leads to is none to go back to
-    inside = not back.startswith(("//", "/\\")) and addresses is not None and addresses.test(back, "GET")
-    return redirect(back if inside else url_for("cases.caseload"), 303)
+    return redirect(back(request.form.get("next", "")), 303)  # a page that only a form leads to is none to go back to

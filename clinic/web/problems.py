@@ -1,18 +1,17 @@
 """Errors as pages: a plain sentence, the way back, never a trace. What was typed is kept by the views themselves."""
 
-import logging
-import secrets
 from http import HTTPStatus
 
-from flask import Flask, Response, redirect, render_template, request, url_for
+from flask import Flask, Response, make_response, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from clinic.domain.errors import ClinicError, SignIn
+from clinic import logs
+from clinic.domain.errors import ClinicError, Locked, SignIn, StepUp, VaultLocked
+from clinic.web import csrf, kept_post, lock, session
 from clinic.web.auth import sign_in_again
 
-log = logging.getLogger("clinic.web")
 IDS = {403: "denied", 404: "not_found", 405: "not_found", 413: "too_large", 429: "too_many"}
 
 
@@ -25,19 +24,44 @@ def register(app: Flask) -> None:
 
 
 def page(message_id: str, status: int, **params: object) -> ResponseReturnValue:
-    """The error page."""
-    return render_template("web/problem.html", message_id=message_id, params=params, status=status), status
+    """The error page. A session that is locked or half way in gets no way around it."""
+    kept = ""
+    try:
+        found = session.state()
+        if found is None or found.locked or found.couple is not None or found.stage != "full":
+            session.nobody()
+        elif status == HTTPStatus.SERVICE_UNAVAILABLE and csrf.unsafe():
+            kept = kept_post.keep(str(found.account_id))
+        return render_template("web/problem.html", message_id=message_id, params=params, kept=kept), status
+    except Exception as error:  # the store itself is gone: one plain page that needs nothing of it
+        logs.error(error)
+        session.nobody()
+        return render_template("web/problem.html", message_id=message_id, params=params, kept=""), status
 
 
 def ours(error: ClinicError) -> ResponseReturnValue:
     """A ClinicError says itself what it is."""
+    if isinstance(error, VaultLocked):
+        return closed()
     if isinstance(error, SignIn):
-        return redirect(url_for("auth.sign_in")) if request.method in ("GET", "HEAD") else sign_in_again()
+        return sign_in_again() if csrf.unsafe() else redirect(url_for("auth.sign_in"))
+    if isinstance(error, Locked):
+        return lock.locked_page()
+    if isinstance(error, StepUp):
+        return lock.step_up_page()
     return page(error.message_id, error.http, **error.params)
 
 
+def closed() -> ResponseReturnValue:
+    """Nobody has unlocked the records since the start: one neutral page, made without them."""
+    session.nobody()
+    reply = make_response(render_template("web/closed.html"), HTTPStatus.SERVICE_UNAVAILABLE)
+    reply.headers["Retry-After"] = "30"
+    return reply
+
+
 def stale(_: CSRFError) -> ResponseReturnValue:
-    """The page is older than the session that it was made for."""
+    """The page is older than the session that it was made for, or the form came from another site."""
     return page("stale_page", HTTPStatus.BAD_REQUEST)
 
 
@@ -51,10 +75,4 @@ def http(error: HTTPException) -> ResponseReturnValue:
 
 def unexpected(error: Exception) -> ResponseReturnValue:
     """Anything else: an incident number for the log, and nothing of the content anywhere."""
-    incident = secrets.token_hex(4)
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f"{place.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{place.tb_lineno}" if place else "?"
-    log.error("incident %s: %s at %s", incident, type(error).__name__, where)
-    return page("unexpected", HTTPStatus.INTERNAL_SERVER_ERROR, incident=incident)
+    return page("unexpected", HTTPStatus.INTERNAL_SERVER_ERROR, incident=logs.error(error))

@@ -10,21 +10,29 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import RequestEntityTooLarge
 
-from clinic.domain.answer import Checked, field_path, leaves, read_form, shown
+from clinic.domain.answer import Checked, Leaf, field_path, leaves, read_form, shown
 from clinic.domain.audience import ABOUTS
-from clinic.domain.definition import SILENT, Placed
-from clinic.domain.errors import Conflict, Invalid, NotFound
+from clinic.domain.definition import ANSWER_LENGTH, SILENT, Definition, Placed
+from clinic.domain.errors import ClinicError, Conflict, Invalid, Locked, NotFound, SignIn, StepUp
 from clinic.services import cases, records
 from clinic.services.records import RecordView
-from clinic.web.auth import token
+from clinic.services.shelf import on_shelf
+from clinic.web import language, problems
 from clinic.web.clinic import store
-from clinic.web.filters import condition_of, t, wrong
+from clinic.web.filters import condition_of, given, t, wrong
 from clinic.web.forms.record_form import RecordForm, record_form
+from clinic.web.session import token
 
 bp = Blueprint("records", __name__)
 SERVICE_FIELDS: Final = frozenset({"csrf_token", "rev", "tab", "do"})
 TAB: Final = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
+# Forms whose text comes back whatever happens to them.
+TYPED: Final = frozenset({"records.save", "records.merge"})
+LARGEST: Final = 12 * 1024 * 1024  # what the server takes in at all (app.serve)
+LONG: Final = 200  # characters of a field that is shown to be cut or copied
+REASON_LENGTH: Final = 1000  # characters
 ROW: Final = re.compile(r"row:(s\d{1,3})\Z")
 
 
@@ -49,7 +57,8 @@ def start(case_id: object) -> ResponseReturnValue:
     about = request.form.get("about", "couple")
     if about not in ABOUTS:
         raise NotFound
-    made = records.start(store(), token(), str(case_id), request.form.get("definition", ""), about)
+    definition = on_shelf(store(), request.form.get("definition", ""))
+    made = records.start(store(), token(), str(case_id), definition.id, about, answers=_begun(definition))
     return redirect(url_for("records.edit", record_id=made), 303)
 
 
@@ -57,8 +66,8 @@ def start(case_id: object) -> ResponseReturnValue:
 def edit(record_id: object) -> ResponseReturnValue:
     """The form of a draft, or a signed record to read."""
     record, kept = records.resumed(store(), token(), str(record_id))
-    if record.signed:
-        return _reading(record)
+    if record.signed or not record.writable:
+        return _reading(record, read_form(record.definition, record.about, kept) if kept else None)
     posted = MultiDict([(name, value) for name, values in kept.items() for value in values]) if kept else None
     form = record_form(record.definition, record.about, record.answers, record.raw, posted)
     if posted is not None or record.raw:
@@ -76,7 +85,7 @@ def save(record_id: object) -> ResponseReturnValue:
     form.validate()
     try:
         if do == "finish":
-            records.finish(store(), token(), record.id, _rev(), checked, _tab())
+            records.finish(store(), token(), record.id, _rev(), checked, _tab(), language.tag())
             flash(_("Finished. From now on it is only added to."))
             return redirect(url_for("cases.work", case_id=record.case_id), 303)
         records.save_draft(store(), token(), record.id, _rev(), checked, _tab())
@@ -85,6 +94,8 @@ def save(record_id: object) -> ResponseReturnValue:
         return _page(record, form), 422
     except Conflict:
         return _merge(record.id, checked)
+    if do == "move":
+        return _moving(record.id)
     row = ROW.match(do)
     if checked.wrong and not row:
         return _page(records.read(store(), token(), record.id), form), 422
@@ -114,6 +125,18 @@ def merge(record_id: object) -> ResponseReturnValue:
     return redirect(url_for("records.edit", record_id=now.id), 303)
 
 
+@bp.post("/records/<uuid:record_id>/newest")
+def move(record_id: object) -> ResponseReturnValue:
+    """Put a draft on the newest text of its form."""
+    try:
+        records.move_to_new_version(store(), token(), str(record_id), _rev())
+    except Conflict:
+        flash(_("Somebody saved this form meanwhile. Look at it again."))
+    else:
+        flash(_("The draft is on the new version now."))
+    return redirect(url_for("records.edit", record_id=record_id), 303)
+
+
 @bp.post("/records/<uuid:record_id>/typing")
 def autosave(record_id: object) -> ResponseReturnValue:
     """Keep what is typed, apart from the record, until it is saved."""
@@ -123,9 +146,19 @@ def autosave(record_id: object) -> ResponseReturnValue:
 
 @bp.post("/records/<uuid:record_id>/add")
 def add(record_id: object) -> ResponseReturnValue:
-    """Begin an addendum to a signed record."""
-    made = records.addendum(store(), token(), str(record_id))
+    """Begin an addendum to a signed record; with what was typed into it too late, if that is still there."""
+    record, kept = records.resumed(store(), token(), str(record_id))
+    late = read_form(record.definition, record.about, kept) if kept and record.signed else None
+    made = records.addendum(store(), token(), record.id, answers=_added(record, late) if late else None)
     return redirect(url_for("records.edit", record_id=made), 303)
+
+
+@bp.post("/records/<uuid:record_id>/late")
+def settle(record_id: object) -> ResponseReturnValue:
+    """Throw away what this person typed into a record after it was finished."""
+    records.settle(store(), token(), str(record_id))
+    flash(_("It is thrown away."))
+    return redirect(url_for("records.edit", record_id=record_id), 303)
 
 
 @bp.post("/records/<uuid:record_id>/discard")
@@ -137,6 +170,49 @@ def discard(record_id: object) -> ResponseReturnValue:
     records.discard(store(), token(), record.id)
     flash(_("The draft is gone."))
     return redirect(url_for("cases.work", case_id=record.case_id), 303)
+
+
+@bp.post("/records/<uuid:record_id>/correct")
+def correct(record_id: object) -> ResponseReturnValue:
+    """Begin a correction of a signed record; the first click asks for the reason."""
+    record = records.read(store(), token(), str(record_id))
+    reason, asked = request.form.get("reason", ""), "reason" not in request.form
+    if not asked and reason.strip():
+        made = records.correction(store(), token(), record.id, reason[:REASON_LENGTH])
+        return redirect(url_for("records.edit", record_id=made), 303)
+    faults = [] if asked else [("reason", _("Say why it is corrected."))]
+    page = render_template("web/records/correct.html", record=record, code=_code(record), faults=faults, reason=reason)
+    return page, 200 if asked else 422
+
+
+@bp.errorhandler(ClinicError)
+def refused(error: ClinicError) -> ResponseReturnValue:
+    """Whatever stops a form, what was typed into it comes back with the reason. Nothing of the store is needed."""
+    if request.method != "POST" or request.endpoint not in TYPED or isinstance(error, SignIn | Locked | StepUp):
+        return problems.ours(error)
+    return _kept(error.message_id, error.http, error.params)
+
+
+@bp.errorhandler(413)
+def too_large(error: RequestEntityTooLarge) -> ResponseReturnValue:
+    """More than can be stored at once: read up to what the server takes in at all, and hand it back to be cut."""
+    if request.endpoint not in TYPED:
+        return problems.http(error)
+    request.max_content_length = request.max_form_memory_size = LARGEST
+    try:
+        _typed()
+    except RequestEntityTooLarge:
+        return problems.http(error)
+    return _kept("too_large", 413, {})
+
+
+def _kept(message_id: str, status: int, params: dict[str, Any]) -> ResponseReturnValue:
+    texts = [(name, value) for name, values in request.form.to_dict(flat=False).items() for value in values]
+    typed = [(name, value) for name, value in texts if name != "csrf_token"]
+    page = render_template(
+        "web/records/kept.html", message_id=message_id, params=params, path=request.path, typed=typed, long=LONG
+    )
+    return page, status
 
 
 def _rev() -> int:
@@ -165,6 +241,7 @@ def _page(record: RecordView, form: RecordForm, recovered: bool = False) -> str:
         faults=faults,
         tab=_tab() or secrets.token_hex(8),
         recovered=recovered,
+        newer=_newer(record) is not None,
         code=_code(record),
     )
 
@@ -228,14 +305,77 @@ def _audience(members: Iterable[Placed]) -> str:
     return "staff" if any(scope.startswith(("staff", "process")) for scope in scopes) else scopes[0]
 
 
-def _reading(record: RecordView) -> str:
+def _begun(definition: Definition) -> dict[str, Any]:
+    """What a new record has from the start: a session is mostly of today."""
+    held = definition.blocks.get("held")
+    if definition.kind != "session" or held is None or "day" not in {one.id for one in held.fields}:
+        return {}
+    return {"held": {"day": store().today().isoformat()}}
+
+
+def _newer(record: RecordView) -> Definition | None:
+    """The form's newer text, if there is one. A correction stays on the text of what it corrects."""
+    try:
+        found = on_shelf(store(), record.definition.id)
+    except NotFound:
+        return None
+    return found if found.sha != record.definition.sha and not record.supersedes else None
+
+
+def _moving(record_id: str) -> ResponseReturnValue:
+    """Before a draft moves: what has no place in the new text, and would go."""
+    record = records.read(store(), token(), record_id)
+    new = _newer(record)
+    if new is None:
+        return redirect(url_for("records.edit", record_id=record.id), 303)
+    same = records.same_blocks(record.definition, new, record.about)
+    left = [one for one in _own(record) if one.name in record.answers and one.name not in same]
+    return render_template("web/records/move.html", record=record, code=_code(record), left=left)
+
+
+def _late(record: RecordView, typed: Checked) -> list[Placed]:
+    """The blocks in which this person typed something else than what was finished."""
+    return [
+        one
+        for one in _own(record)
+        if typed.answers.get(one.name) not in (None, record.answers.get(one.name))
+        or any(_of(path, one) for path in typed.raw)
+    ]
+
+
+def _added(record: RecordView, typed: Checked) -> dict[str, Any]:
+    """The same as the text of an addendum, each block in the part of those who may read it."""
+    found: dict[str, list[str]] = {}
+    for one in _late(record, typed):
+        name = "text_staff" if _audience([one]) == "staff" else "text_recipient"
+        head = t(one.block.label or one.block.stem or one.section.title)
+        lines = [_line(leaf, value) for leaf, value in given(one.block, typed.answers.get(one.name))]
+        lines += [str(text) for path, text in typed.raw.items() if _of(path, one)]
+        found.setdefault(name, []).append("\n".join([head, *lines]))
+    return {name: "\n\n".join(texts)[:ANSWER_LENGTH] for name, texts in found.items()}
+
+
+def _line(leaf: Leaf, value: Any) -> str:
+    chosen = value if isinstance(value, list) else [value]
+    said = [next((t(option.label) for option in leaf.options if option.id == one), str(one)) for one in chosen]
+    of = [t(one.label) for one in (leaf.row, leaf.label) if one]
+    return ": ".join([*dict.fromkeys(of), ", ".join(said)])
+
+
+def _reading(record: RecordView, late: Checked | None = None) -> str:
     blocks = shown(record.definition, record.about, record.answers)
+    differing = _late(record, late) if late else []
+    listed = records.listing(store(), token(), record.case_id)
     return render_template(
         "web/records/read.html",
         record=record,
         steps=_steps(blocks, set()),
         code=_code(record),
         added=records.added(store(), token(), record.id),
+        newer_id=next((one.id for one in listed if one.supersedes == record.id and one.signed), ""),
+        late=late,
+        differing=differing,
+        raw=[str(text) for path, text in late.raw.items()] if late else [],
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from io import BytesIO
 from typing import Any, Final
 
-from flask import Blueprint, render_template, request, send_file
+from flask import Blueprint, flash, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
@@ -17,17 +17,18 @@ from flask_wtf import FlaskForm
 from wtforms import BooleanField, RadioField, SelectField
 from wtforms.fields.choices import SelectChoice
 
+from clinic.domain.audience import RECIPIENTS
 from clinic.domain.definition import Definition
-from clinic.domain.errors import ClinicError, NotFound
+from clinic.domain.errors import ClinicError, Invalid, NotFound, Refused
 from clinic.i18n.locales import translated
-from clinic.services import cases, print_sheet
+from clinic.services import cases, overrides, print_sheet
 from clinic.services.print_sheet import Printed
 from clinic.services.prints import PrintJob
 from clinic.services.readiness import Readiness, languages
 from clinic.services.shelf import active, on_shelf
-from clinic.web.auth import token
 from clinic.web.clinic import press, settings, store
-from clinic.web.filters import fill, problem
+from clinic.web.filters import fill, problem, wrong
+from clinic.web.session import token
 
 bp = Blueprint("sheets", __name__)
 # How the lists are grouped: by what people look for.
@@ -48,6 +49,7 @@ class PaperForm(FlaskForm):
     paper = RadioField(lazy_gettext("Paper"))
     size = RadioField(lazy_gettext("Text size"))
     ink = RadioField(lazy_gettext("Ink"))
+    goes = RadioField(lazy_gettext("Where does it go?"), default="stays")
     draft = BooleanField(lazy_gettext("Print an unreviewed translation, marked “Draft”"))
 
     def __init__(self, **values: Any) -> None:
@@ -63,6 +65,11 @@ class PaperForm(FlaskForm):
         self.ink.choices = [
             SelectChoice(value="full", label=_("Full")),
             SelectChoice(value="saver", label=_("Ink saver")),
+        ]
+
+        self.goes.choices = [
+            SelectChoice(value="stays", label=_("It stays here")),
+            SelectChoice(value="home", label=_("It goes home. I asked: paper is safe there")),
         ]
 
     def ready(self, states: Iterable[Readiness]) -> bool:
@@ -94,6 +101,7 @@ class PaperForm(FlaskForm):
             self.ink.data,
             bool(self.draft.data),
             record,
+            self.goes.data == "home",
         )
 
 
@@ -156,6 +164,32 @@ def paper(case_id: object) -> ResponseReturnValue:
         raise
     except ClinicError as error:
         return render_template("web/sheets/paper.html", **page | {"refusal": _sentence(error)}), error.http
+
+
+@bp.route("/cases/<uuid:case_id>/override", methods=["GET", "POST"])
+def override(case_id: object) -> ResponseReturnValue:
+    """Staff layer: print one closed sheet all the same, for one reader, today, with a reason."""
+    case = cases.case_page(store(), token(), str(case_id), layer="staff")
+    what, reason = request.form.get("what", ""), request.form.get("reason", "")
+    faults, status = [], 200
+    if request.method == "POST":
+        sheet, _space, recipient = what.partition(" ")
+        try:
+            if recipient not in RECIPIENTS or not sheet:
+                raise Invalid({"what": "required"})
+            overrides.allow(store(), token(), case.id, sheet, recipient, reason)
+        except Invalid as error:
+            faults = [(path, wrong(why)) for path, why in error.fields.items()]
+            status = 422
+        except Refused:
+            faults, status = [("what", _("No reason opens this sheet for this reader now."))], 409
+        else:
+            flash(_("It prints today. Choose it from the list."))
+            return redirect(url_for("sheets.choose", case_id=case.id), 303)
+    standing = overrides.standing(store(), token(), case.id)
+    titles = {one.id: one.title for one in active(store()).values()}
+    page = {"case": case, "standing": standing, "titles": titles, "what": what, "reason": reason, "faults": faults}
+    return render_template("web/sheets/override.html", **page), status
 
 
 def _do() -> str:

@@ -13,6 +13,7 @@ from clinic.domain.definition import Definition, parse
 from clinic.domain.library import parse_library
 from clinic.domain.page import Page
 from clinic.press import fonts
+from clinic.press.limits import Limits
 from clinic.press.press import Press, PressError
 from tests import pdf
 
@@ -64,7 +65,7 @@ def _fonts() -> None:
 @pytest.fixture(scope="session")
 def draw(_fonts: None) -> Iterator[Draw]:
     """Page to PDF; fails with the engine's own words if it says anything."""
-    press = Press()
+    press = Press(limits=Limits(seconds=60))  # a busy machine draws slowly; limits have their own tests
 
     def drawn(page: Page) -> bytes:
         try:

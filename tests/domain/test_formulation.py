@@ -245,6 +245,28 @@ kind = "prompt"
 label = "Supervisor"
 feeds = "level"
 """
+SUPERVISION = """
+id = "supervision"
+version = 1
+kind = "note"
+title = "s"
+audience = "staff"
+about = "couple"
+[[section]]
+id = "level"
+title = "l"
+[[section.block]]
+id = "lifting"
+kind = "choice"
+label = "May it go above hold?"
+feeds = "supervision"
+options = [{ id = "no_topic", label = "n" }, { id = "agree", label = "a" }, { id = "wait", label = "w" }]
+[[section.block]]
+id = "lifting_note"
+kind = "prompt"
+label = "Why"
+feeds = "supervision"
+"""
 
 
 def form(source: str) -> Definition:
@@ -254,6 +276,7 @@ def form(source: str) -> Definition:
 
 FORM = {name: form(text) for name, text in {
     "session": SESSION, "screening": SCREENING, "agreement": AGREEMENT, "check_in": CHECK_IN, "map": MAP,
+    "supervision": SUPERVISION,
 }.items()}  # fmt: skip
 
 
@@ -392,6 +415,28 @@ def test_a_red_option_anywhere_means_hold_until_it_is_properly_raised() -> None:
     past = {**proper, "level_days": {"review": (TODAY - timedelta(1)).isoformat()}}
     assert level_with(record("map", 10, **past)) == "hold"
     assert level_with(record("map", 10, **past), record("screening", 5, "a", weapon=["none"])) == "full"
+
+
+def test_a_supervisors_own_note_has_the_word_where_there_is_one() -> None:
+    red = record("screening", 18, "a", weapon=["at_home"])
+    review = (TODAY + timedelta(20)).isoformat()
+    decided = {"decision": "full", "level_reason": "safe now", "level_days": {"review": review}}
+    agreed, wait = {"lifting": "agree", "lifting_note": "Seen alone."}, {"lifting": "wait", "lifting_note": "Not yet."}
+
+    def level_with(*more: Opened) -> str:
+        return suggest(fold(*READY, red, *more), tables()).trace.level
+
+    assert level_with(record("map", 10, **decided)) == "hold"
+    assert level_with(record("supervision", 12, **agreed), record("map", 10, **decided)) == "full"
+    assert level_with(record("supervision", 12, lifting="agree"), record("map", 10, **decided)) == "hold"  # no reasons
+    assert level_with(record("supervision", 12, signed=False, **agreed), record("map", 10, **decided)) == "hold"
+    assert level_with(record("supervision", 9, **agreed), record("map", 10, **decided)) == "hold"  # after the decision
+    assert level_with(record("supervision", 19, **agreed), record("map", 10, **decided)) == "hold"  # before the answer
+    quoted = record("map", 10, **decided, supervisor_note="agreed on the phone")
+    assert level_with(quoted) == "full"
+    assert level_with(record("supervision", 12, **wait), quoted) == "hold"
+    assert level_with(record("supervision", 12, **wait), record("supervision", 11, **agreed), quoted) == "full"
+    assert level_with(record("supervision", 12, lifting="no_topic"), quoted) == "full"
 
 
 def test_preparation_counts_signed_screens_under_the_right_conditions() -> None:

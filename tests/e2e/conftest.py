@@ -42,10 +42,10 @@ class Quiet(WSGIRequestHandler):
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    """A fresh instance with one counsellor, over HTTP."""
+def served(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Served]:
+    """A fresh instance with one counsellor, over HTTP. Without a second factor, unless a test asks for it."""
     settings = config.load(tmp_path / "i", {"CLINIC_PRINT_WHEN": "approved"})
-    init_instance(settings)
+    init_instance(settings, factors=bool(getattr(request, "param", False)))
     press = Press()
     press.start()
     store = Store.open(settings)
@@ -54,7 +54,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield Served(f"http://127.0.0.1:{server.server_port}", store)
+    yield Served(f"http://localhost:{server.server_port}", store)
     server.shutdown()
     thread.join(10)
     server.server_close()
@@ -156,5 +156,5 @@ def walk(browser: Browser, served: Served, request: pytest.FixtureRequest) -> It
 
 
 def _matters(kind: str, text: str) -> bool:
-    """Errors and warnings of the console; a form that was refused on purpose (401, 409, 422) is none."""
-    return kind in ("error", "warning") and not re.search(r"status of (401|409|422)", text)
+    """Errors and warnings of the console; a form that was refused on purpose (401, 409, 422, 423) is none."""
+    return kind in ("error", "warning") and not re.search(r"status of (401|409|422|423)", text)

@@ -77,7 +77,7 @@ def session(walk: Walk) -> None:
     expect(page.locator("[data-errors]")).to_be_focused()
     walk.look("session-faults")
     page.locator("[data-errors] a").first.click()
-    expect(page.locator("[id='held.day']")).to_be_focused()
+    expect(page.locator("[id='present']")).to_be_focused()  # the day is filled in already
     page.fill("[id='held.day']", TODAY)
     page.check("input[name='present'][value='partner_a']")
     expect(page.locator("[id='dap_note.data']")).to_be_hidden()
@@ -184,11 +184,13 @@ def around(walk: Walk) -> None:
         page.goto(walk.address + address)
         walk.look(name)
     walk.wrong = [one for one in walk.wrong if "404" not in one]
-    page.keyboard.press("Escape")
-    page.keyboard.press("Escape")
-    expect(page.locator("#cover")).to_be_visible()
-    assert page.title() == "Clinic workspace"
-    page.get_by_role("button", name="Return to work").click()
+    page.goto(walk.address + "/help")
+    page.keyboard.press("F8")
+    page.wait_for_selector("#password")
+    assert page.title().startswith("Locked")
+    page.fill("#password", PASSWORD)
+    page.press("#password", "Enter")
+    page.wait_for_selector("h1:has-text('Help')")
     two_tabs_and_the_end(walk, case)
 
 

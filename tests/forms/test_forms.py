@@ -25,6 +25,7 @@ EXPECTED = {
     "check_in": ("check_in", ("a", "b"), ("a", "b"), True),
     "map": ("map", ("couple",), (), False),
     "addendum": ("addendum", ("couple", "a", "b"), ("joint", "a", "b"), False),
+    "supervision_note": ("note", ("couple",), (), False),
 }
 CLIENT = sorted(id_ for id_, one in EXPECTED.items() if one[2])
 STAFF_ONLY = sorted(set(EXPECTED) - set(CLIENT))
@@ -95,7 +96,7 @@ ONE = {"staff_a", "staff_b"}
 FED = {
     **dict.fromkeys(("observations", "pitfalls", "asked", "worried"), ONE),
     **dict.fromkeys(("judgement", "links", "excluded", "sources", "screen"), ONE),
-    **dict.fromkeys(("level", "today"), {"staff_couple"}),
+    **dict.fromkeys(("level", "today", "supervision"), {"staff_couple"}),
     **dict.fromkeys(("cycle", "policy"), {"joint"}),
     "aims": {"a", "b"},
 }

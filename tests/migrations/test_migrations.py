@@ -1,28 +1,32 @@
 """Migrations: the tables are the models', and no row, reference or trigger is lost on the way."""
 
 import re
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, select
+from sqlalchemy.orm import Session
 
 from clinic.domain.answer import Checked
 from clinic.domain.errors import Usage
 from clinic.persistence import schema, triggers
 from clinic.persistence.engine import make_engine
-from clinic.persistence.models import Base
+from clinic.persistence.models import Account, Base, Grant, Notice, Passkey, RecoveryCode, Request, SignedIn
 from clinic.persistence.store import Store
 from clinic.services import records
-from tests.persistence.making import Clinic, note_print
+from tests.persistence.making import DB_KEY, Clinic, note_print
 
 # A later revision that rebuilds the tables with foreign keys and triggers: what SQLite's batch mode is dangerous for.
 REBUILD = """
 import sqlalchemy as sa
 from alembic import op
 revision = "test"
-down_revision = "0001"
+down_revision = "0002"
 def upgrade():
     for table in ("case", "record", "part"):
         lite = op.get_context().dialect.name == "sqlite"
@@ -34,6 +38,7 @@ def downgrade():
             batch.drop_column("more")
 """
 LOSES = REBUILD.replace("def downgrade", "    op.execute('DELETE FROM autosave')\ndef downgrade")
+NEW = {"account_key", "audit", "grant", "notice", "passkey", "recovery_code", "request"}  # of the second revision
 ORPHANS = REBUILD.replace("def downgrade", "    op.execute('DELETE FROM key_ring')\ndef downgrade")
 
 
@@ -53,16 +58,38 @@ def fill(clinic: Clinic) -> str:
     draft = records.start(store, token, clinic.case, "wishes", "a", answers={"wish": "x"})
     records.autosave(store, token, draft, "tab", 1, {"wish": ["typed"]})
     note_print(clinic, clinic.case, "CODE")
+    with Session(clinic.raw.execution_options(write=True)) as session:
+        one, other = session.scalars(select(Account.id).order_by(Account.name))
+        session.get_one(Account, one).supervisor_id = other
+        session.add_all([
+            Passkey(id=b"p", account_id=one, public_key=b"k", name="Key", added_on=date(2026, 3, 2)),
+            RecoveryCode(hash=b"h", account_id=one),
+            Notice(account_id=one, sealed=b"n"),
+            Request(asked_by=one, confirmed_by=other, ends_on=date(2026, 3, 2), sealed=b"r"),
+            Grant(case_id=clinic.case_id, account_id=other, ends_on=date(2026, 3, 2), sealed=b"g"),
+        ])  # fmt: skip
+        session.commit()
     return id_
 
 
 def counts(engine: Engine) -> dict[str, int]:
+    """Rows of each of our tables that is there."""
     quote = engine.dialect.identifier_preparer.quote
+    there = set(inspect(engine).get_table_names())
     with engine.connect() as connection:
         return {
             name: connection.exec_driver_sql(f"SELECT count(*) FROM {quote(name)}").scalar_one()  # noqa: S608
             for name in Base.metadata.tables
+            if name in there
         }
+
+
+def rows(engine: Engine, table: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """What stands in these columns, sorted."""
+    quote = engine.dialect.identifier_preparer.quote
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql(f"SELECT {', '.join(columns)} FROM {quote(table)}")  # noqa: S608
+        return sorted(map(tuple, found), key=repr)
 
 
 def made_triggers(engine: Engine) -> list[str]:
@@ -72,7 +99,7 @@ def made_triggers(engine: Engine) -> list[str]:
 
 def test_the_tables_are_the_models(url: str, tmp_path: Path) -> None:
     (tmp_path / "i").mkdir(exist_ok=True)
-    engine = make_engine(url)
+    engine = make_engine(url, DB_KEY)
     schema.upgrade(engine)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -83,7 +110,7 @@ def test_the_tables_are_the_models(url: str, tmp_path: Path) -> None:
 
 def test_every_constraint_has_its_name(url: str, tmp_path: Path) -> None:
     (tmp_path / "i").mkdir(exist_ok=True)
-    engine = make_engine(url)
+    engine = make_engine(url, DB_KEY)
     schema.upgrade(engine)
     inspector = inspect(engine)
     names = []
@@ -99,7 +126,7 @@ def test_every_constraint_has_its_name(url: str, tmp_path: Path) -> None:
 
 def test_up_and_down_and_up_with_nothing_in_it(url: str, tmp_path: Path) -> None:
     (tmp_path / "i").mkdir(exist_ok=True)
-    engine = make_engine(url)
+    engine = make_engine(url, DB_KEY)
     schema.upgrade(engine)
     schema.downgrade(engine, "base")
     assert set(inspect(engine).get_table_names()) == {"alembic_version"}
@@ -111,14 +138,14 @@ def test_up_and_down_and_up_with_nothing_in_it(url: str, tmp_path: Path) -> None
 
 def test_rebuilding_tables_keeps_every_row_and_trigger(clinic: Clinic, more: Path) -> None:
     (more / "later.py").write_text(REBUILD)
-    id_, engine = fill(clinic), clinic.store.engine
+    id_, engine = fill(clinic), clinic.raw
     before = counts(engine)
     assert all(before[table] for table in before if table != "throttle"), before
     for step in (
         lambda: schema.upgrade(engine, "test", more),
-        lambda: schema.downgrade(engine, "0001", more),
+        lambda: schema.downgrade(engine, "0002", more),
         lambda: schema.upgrade(engine, "test", more),
-        lambda: schema.downgrade(engine, "0001", more),
+        lambda: schema.downgrade(engine, "0002", more),
     ):
         step()
         assert counts(engine) == before
@@ -132,11 +159,38 @@ def test_rebuilding_tables_keeps_every_row_and_trigger(clinic: Clinic, more: Pat
             assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
 
 
+def test_the_second_tables_come_and_go_with_data(clinic: Clinic) -> None:
+    """Down to the first tables and up again: what both know stays, sessions go on, triggers are there."""
+    id_, engine = fill(clinic), clinic.raw
+    before = counts(engine)
+    old = {"account": ["id", "name", "password"], "session": ["account_id", "created", "seen"], "part": ["sealed"]}
+    kept = {table: rows(engine, table, columns) for table, columns in old.items()}
+    schema.downgrade(engine, "0001")
+    first = counts(engine)
+    assert set(before) - set(first) == NEW
+    assert first == {table: before[table] for table in first}
+    assert made_triggers(engine) == [one for one in triggers.expected(engine.dialect.name) if "audit" not in one]
+    schema.upgrade(engine)
+    assert counts(engine) == before | dict.fromkeys(NEW, 0)
+    assert made_triggers(engine) == triggers.expected(engine.dialect.name)
+    assert {table: rows(engine, table, columns) for table, columns in old.items()} == kept
+    with Session(engine) as session:
+        signed_in = session.scalars(select(SignedIn)).all()
+        assert len({one.id for one in signed_in}) == len(signed_in) == 2
+        for row in signed_in:
+            assert (row.authed, row.stage, row.locked, row.kind) == (row.created, "full", False, "web")
+        for one in session.scalars(select(Account)):
+            assert (one.supervisor_id, one.totp_step, one.temporary, one.confirmed) == (None, 0, False, True)
+    store = Store.open(clinic.store.settings, clock=clinic.clock)
+    assert records.read(store, clinic.token, id_).answers == {"words": "kept", "only_a": "too"}
+    store.close()
+
+
 @pytest.mark.parametrize("bad", [LOSES, ORPHANS])
 def test_a_migration_that_loses_rows_changes_nothing(clinic: Clinic, more: Path, bad: str) -> None:
     (more / "later.py").write_text(bad)
     fill(clinic)
-    engine = clinic.store.engine
+    engine = clinic.raw
     before = counts(engine)
     with pytest.raises(Exception, match="migration|foreign key"):
         schema.upgrade(engine, "test", more)
@@ -148,6 +202,6 @@ def test_a_migration_that_loses_rows_changes_nothing(clinic: Clinic, more: Path,
 
 def test_old_tables_are_not_opened(clinic: Clinic, more: Path) -> None:
     (more / "later.py").write_text(REBUILD)
-    schema.upgrade(clinic.store.engine, "test", more)
+    schema.upgrade(clinic.raw, "test", more)
     with pytest.raises(Usage, match="clinic upgrade"):
         Store.open(clinic.store.settings)

@@ -157,3 +157,19 @@ def test_what_cannot_be_installed_is_said_and_nothing_is_done(monkeypatch: pytes
     with pytest.raises(SystemExit, match=r"lacks Pango\. Please run:\n  sudo dnf install -y pango$"):
         bootstrap._system("demo", everything=False)
     bootstrap._system("sheets", everything=False)  # nothing on paper: Pango is not asked for
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["demo", "--no-serve"], "demo"),
+        (["--instance", "folder", "serve"], "serve"),
+        (["--instance=folder", "serve"], "serve"),
+        (["--version"], ""),
+    ],
+)
+def test_the_command_is_found_behind_options(arguments: list[str], command: str) -> None:
+    """Else `--instance FOLDER serve` would start on a machine that lacks what it needs."""
+    from clinic import __main__ as bootstrap
+
+    assert bootstrap._command(arguments) == command

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from tests.persistence.databases import new_database, server
+from tests.persistence.databases import drop, new_database, server
 from tests.persistence.making import Clinic, again, make
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.everything)]
@@ -20,11 +20,14 @@ def postgresql() -> Iterator[str]:
 
 
 @pytest.fixture(params=BOTH)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database: SQLite, and with --everything PostgreSQL."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'i' / 'clinic.db'}"
-    return new_database(request.getfixturevalue("postgresql"))
+        yield f"sqlite:///{tmp_path / 'i' / 'clinic.db'}"
+        return
+    made = new_database(request.getfixturevalue("postgresql"))
+    yield made
+    drop(made)
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +57,4 @@ def clinic(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Clinic]:
         made = again(like, tmp_path / "i", new_database(request.getfixturevalue("postgresql"), name))
     yield made
     made.store.close()
+    drop(made.store.settings.database_url)

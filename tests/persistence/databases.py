@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 _NUMBER = count()
 
@@ -65,6 +66,17 @@ def _wait(folder: Path) -> None:
         else:
             return
     pytest.fail("PostgreSQL did not start")
+
+
+def drop(url: str) -> None:
+    """Away with a database at the end of a test: hundreds of them took the server minutes to clear up."""
+    where = make_url(url)
+    if where.get_backend_name() != "postgresql":
+        return
+    with psycopg.connect(
+        host=str(where.query["host"]), user="clinic", dbname="postgres", autocommit=True
+    ) as connection:
+        connection.execute(f"DROP DATABASE {where.database} WITH (FORCE)")
 
 
 def new_database(folder: str, like: str = "template0") -> str:

@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from sqlalchemy import Engine
+
 from clinic.config import Settings
 from clinic.domain.definition import Definition, parse
 from clinic.domain.errors import NotFound
 from clinic.persistence import store as stores
 from clinic.persistence.keyholder import Gate
 from clinic.persistence.models import Print, SignedIn
+from clinic.persistence.scope import unscoped
 from clinic.persistence.store import Store
 from clinic.services import accounts, cases
 from clinic.services.cases import PartnerCard
 from clinic.services.unit_of_work import unit_of_work
 
 PASSWORD = "a long made-up passphrase"
+DB_KEY = bytes(range(32))  # of a database without an instance around it
 
 # Every scope is in `meeting`: joint, a, b, staff_couple, staff_a, staff_b.
 MEETING = b"""
@@ -191,6 +195,11 @@ class Clinic:
     def case_id(self) -> UUID:
         return UUID(self.case)
 
+    @property
+    def raw(self) -> Engine:
+        """The store's engine without its guard, for what a test plants or looks up itself."""
+        return unscoped(self.store.engine, "restore")
+
     def stay_signed_in(self) -> None:
         """Both sessions are seen now."""
         with unit_of_work(self.store, write=True) as session:
@@ -203,7 +212,7 @@ def note_print(clinic: Clinic, case: str, code: str) -> None:
     view = clinic.store.keyholder.open(clinic.token, UUID(case), "sheet:joint", "meeting")
     id_ = uuid4()
     key_id, sealed = view.seal_print(id_, "joint", {"sheet": "meeting", "code": code})
-    with unit_of_work(clinic.store, write=True) as session:
+    with unit_of_work(clinic.store, clinic.token, write=True) as session:
         tag = clinic.store.keyholder.code_tag(code)
         session.add(Print(id=id_, case_id=view.case_id, code_tag=tag, key_id=key_id, sealed=sealed))
 
@@ -224,7 +233,7 @@ def settings(folder: Path, url: str = "") -> Settings:
     return Settings(
         instance=folder,
         database_url=url or f"sqlite:///{folder / 'clinic.db'}",
-        key_file=folder / "clinic.key",
+        key_file=folder.with_name(f"{folder.name}.key"),
         cache=folder / "cache",
     )
 
@@ -232,7 +241,7 @@ def settings(folder: Path, url: str = "") -> Settings:
 def make(folder: Path, url: str = "", gate: Gate = open_gate) -> Clinic:
     """A new instance with its people."""
     clock, shelf, mine = Clock(), Shelf(), settings(folder, url)
-    stores.create(mine, [*OLD.values(), NEW_WISHES])
+    stores.create(mine, [*OLD.values(), NEW_WISHES], factors=False)
     store = open_store(mine, clock, shelf, gate)
     for name in ("anna", "berta"):
         accounts.create_account(store, name, PASSWORD, display=name.title())
@@ -244,9 +253,11 @@ def make(folder: Path, url: str = "", gate: Gate = open_gate) -> Clinic:
 
 def again(made: Clinic, folder: Path, url: str = "") -> Clinic:
     """A copy of a closed instance in another folder (and database): quicker than to make one."""
-    shutil.copytree(made.store.settings.instance, folder)
+    before, mine = made.store.settings, settings(folder, url)
+    shutil.copytree(before.instance, folder)
+    shutil.copy2(before.key_file, mine.key_file)
     clock, shelf = Clock(), Shelf()
-    return replace(made, clock=clock, shelf=shelf, store=open_store(settings(folder, url), clock, shelf))
+    return replace(made, clock=clock, shelf=shelf, store=open_store(mine, clock, shelf))
 
 
 def open_store(mine: Settings, clock: Clock, shelf: Shelf, gate: Gate = open_gate) -> Store:

@@ -3,14 +3,18 @@
 import re
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from clinic.config import Settings
 from clinic.domain.answer import Checked
 from clinic.domain.audience import CASE_SCOPES
+from clinic.persistence import vault
+from clinic.persistence.engine import Cipher
 from clinic.persistence.models import Base
 from clinic.services import cases, records
 from clinic.services.cases import PartnerCard
@@ -19,20 +23,29 @@ from tests.persistence.making import OLD, PASSWORD, Clinic, make, note_print
 CANARY = "CANARYz7Qx"
 # CONFIDENTIALITY, "Metadata": all plain columns there are.
 PLAIN = {
-    "account": {"active", "display", "id", "name", "password", "role"},
+    "account": {"active", "confirmed", "display", "id", "name", "password", "role", "supervisor_id", "temporary"}
+    | {"totp_step"},
+    "account_key": {"account_id", "id", "kid"},
+    "audit": {"day", "mac", "seq"},
     "autosave": {"account_id", "base_rev", "key_id", "record_id", "tab"},
     "case": {"archived", "code", "counsellor_id", "id", "rev", "touched_on"},
     "definition_text": {"id", "json", "sha", "version"},
+    "grant": {"account_id", "case_id", "ends_on", "id"},
     "instance": {"id"},
     "key_ring": {"case_id", "id", "kid", "tag"},
+    "notice": {"account_id", "id", "seen"},
     "part": {"key_id", "record_id"},
+    "passkey": {"account_id", "added_on", "id", "name", "public_key", "sign_count"},
     "print": {"case_id", "code_tag", "id", "key_id"},
     "record": {"case_id", "id", "rev", "signed", "tag", "touched_on"},
-    "session": {"account_id", "created", "seen", "token_hash"},
+    "recovery_code": {"account_id", "hash"},
+    "request": {"asked_by", "confirmed_by", "done", "ends_on", "id"},
+    "session": {"account_id", "agent", "authed", "couple_tag", "created", "id", "kind", "locked", "seen", "stage"}
+    | {"token_hash"},
     "system_key": {"id", "kid", "name"},
     "throttle": {"fails", "key", "until"},
 }
-SEALED = {"card", "head", "sealed", "wrapped"}
+SEALED = {"card", "head", "sealed", "totp", "wrapped"}
 
 
 def used(folder: Path) -> Clinic:
@@ -60,28 +73,59 @@ def folder_bytes(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file())
 
 
+def in_clear(settings: Settings, to: Path) -> None:
+    """The database without its own encryption: what a dump, or PostgreSQL's files, show."""
+    key = vault.unlock(settings.instance, settings.key_file).db_key()
+    with closing(Cipher(settings.instance / "clinic.db", key)()) as connection:
+        connection.execute("ATTACH DATABASE ? AS plain KEY ''", (str(to),))
+        connection.execute("SELECT sqlcipher_export('plain')").fetchone()
+        connection.execute("DETACH DATABASE plain")
+
+
+def no_canary(data: bytes, clinic: Clinic) -> None:
+    for form in (CANARY.encode(), CANARY.encode("utf-16-le"), CANARY.encode().hex().encode()):
+        assert form not in data
+    assert clinic.token.encode() not in data
+    assert PASSWORD.encode() not in data
+
+
 def test_no_answer_is_on_the_disk(tmp_path: Path) -> None:
     clinic = used(tmp_path / "i")
-    for when in ("open", "closed"):
-        data = folder_bytes(tmp_path / "i")
-        for form in (CANARY.encode(), CANARY.encode("utf-16-le"), CANARY.encode().hex().encode()):
-            assert form not in data, when
-        assert clinic.token.encode() not in data
-        assert PASSWORD.encode() not in data
-        clinic.store.close()
+    no_canary(folder_bytes(tmp_path / "i"), clinic)
+    clinic.store.close()
+    no_canary(folder_bytes(tmp_path / "i"), clinic)
+    in_clear(clinic.store.settings, tmp_path / "plain.db")
+    data = (tmp_path / "plain.db").read_bytes()
+    assert b"CREATE TABLE" in data
+    no_canary(data, clinic)
+
+
+def test_the_file_and_its_log_tell_nothing_without_the_key(tmp_path: Path) -> None:
+    """Not even names of tables, accounts or forms; and it looks like noise."""
+    clinic = used(tmp_path / "i")
+    for path in (tmp_path / "i" / "clinic.db", tmp_path / "i" / "clinic.db-wal"):
+        data = path.read_bytes()
+        assert len(data) > 20_000
+        for word in (b"SQLite format", b"CREATE TABLE", b"account", b"anna", b"meeting", b"definition"):
+            assert word not in data, path
+        for one in OLD.values():
+            assert one.sha.encode() not in data
+    assert len(set(Counter((tmp_path / "i" / "clinic.db").read_bytes()))) == 256
+    clinic.store.close()
 
 
 def test_definitions_stand_in_their_own_table_only(tmp_path: Path) -> None:
     clinic = used(tmp_path / "i")
     clinic.store.close()
-    with sqlite3.connect(tmp_path / "i" / "clinic.db") as connection:
+    in_clear(clinic.store.settings, tmp_path / "plain.db")
+    with closing(sqlite3.connect(tmp_path / "plain.db")) as connection:
         connection.execute("PRAGMA secure_delete=ON")
         # Without the texts nothing may name a form: neither id nor hash nor version text.
         connection.execute("DELETE FROM definition_text")
         connection.commit()
         connection.execute("VACUUM")
-    connection.close()
-    data = folder_bytes(tmp_path / "i")
+    data = (tmp_path / "plain.db").read_bytes()
+    assert b"CREATE TABLE" in data
     for one in OLD.values():
         assert one.sha.encode() not in data
         assert bytes.fromhex(one.sha) not in data
@@ -90,14 +134,14 @@ def test_definitions_stand_in_their_own_table_only(tmp_path: Path) -> None:
 
 def test_every_column_is_one_that_may_be_plain(clinic: Clinic) -> None:
     found = {
-        table: {column["name"] for column in inspect(clinic.store.engine).get_columns(table)} - SEALED
+        table: {column["name"] for column in inspect(clinic.raw).get_columns(table)} - SEALED
         for table in Base.metadata.tables
     }
     assert found == PLAIN
 
 
 def test_all_texts_are_there_before_any_is_used(clinic: Clinic) -> None:
-    with clinic.store.engine.connect() as connection:
+    with clinic.raw.connect() as connection:
         shas = set(connection.exec_driver_sql("SELECT sha FROM definition_text").scalars())
     assert {one.sha for one in OLD.values()} < shas
 
@@ -106,17 +150,17 @@ def test_one_form_has_another_tag_in_every_case(clinic: Clinic) -> None:
     records.start(clinic.store, clinic.token, clinic.case, "diary", "a")
     records.start(clinic.store, clinic.token, clinic.case, "diary", "b")
     records.start(clinic.store, clinic.other, clinic.foreign, "diary", "a")
-    with clinic.store.engine.connect() as connection:
+    with clinic.raw.connect() as connection:
         tags = Counter(connection.exec_driver_sql("SELECT tag FROM record").scalars())
     assert sorted(tags.values()) == [1, 2]
 
 
 def test_empty_and_answered_parts_look_alike(clinic: Clinic) -> None:
     id_ = records.start(clinic.store, clinic.token, clinic.case, "meeting", "couple")
-    with clinic.store.engine.connect() as connection:
+    with clinic.raw.connect() as connection:
         before = connection.exec_driver_sql("SELECT length(sealed) FROM part").scalars().all()
     records.save_draft(clinic.store, clinic.token, id_, 1, Checked({"only_a": "She is afraid."}, {}, {}))
-    with clinic.store.engine.connect() as connection:
+    with clinic.raw.connect() as connection:
         after = connection.exec_driver_sql("SELECT length(sealed) FROM part").scalars().all()
     assert before == after
     assert len(set(before)) == 1
@@ -125,9 +169,9 @@ def test_empty_and_answered_parts_look_alike(clinic: Clinic) -> None:
 
 def test_the_order_in_the_file_tells_no_scope(clinic: Clinic) -> None:
     records.start(clinic.store, clinic.token, clinic.case, "meeting", "couple")
-    if clinic.store.engine.dialect.name != "sqlite":
+    if clinic.raw.dialect.name != "sqlite":
         return
-    with clinic.store.engine.connect() as connection:
+    with clinic.raw.connect() as connection:
         rows = connection.exec_driver_sql("SELECT case_id, id FROM key_ring ORDER BY rowid").all()
         parts = connection.exec_driver_sql("SELECT key_id FROM part ORDER BY rowid").scalars().all()
     for case in {case for case, _ in rows}:
@@ -139,6 +183,6 @@ def test_the_order_in_the_file_tells_no_scope(clinic: Clinic) -> None:
 
 def test_errors_name_no_value(clinic: Clinic) -> None:
     statement = text("INSERT INTO account (id, name) VALUES (:id, :name)")
-    with clinic.store.engine.connect() as connection, pytest.raises(DBAPIError) as refused:
+    with clinic.raw.connect() as connection, pytest.raises(DBAPIError) as refused:
         connection.execute(statement, {"id": CANARY, "name": CANARY})
     assert CANARY not in str(refused.value).replace(str(refused.value.orig), "")

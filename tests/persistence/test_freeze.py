@@ -51,7 +51,7 @@ def refused(engine: Engine, statement: str, ids: dict[str, str]) -> None:
 
 
 def test_no_statement_changes_what_is_signed(clinic: Clinic) -> None:
-    ids, engine = pair(clinic), clinic.store.engine
+    ids, engine = pair(clinic), clinic.raw
     more = SQLITE_ONLY if engine.dialect.name == "sqlite" else POSTGRESQL_ONLY
     if engine.dialect.name != "sqlite":
         with engine.begin() as connection:  # PostgreSQL is stricter about types than this test
@@ -65,7 +65,7 @@ def test_no_statement_changes_what_is_signed(clinic: Clinic) -> None:
 
 def test_a_draft_still_changes(clinic: Clinic) -> None:
     ids = pair(clinic)
-    with Session(clinic.store.engine) as session:
+    with Session(clinic.raw) as session:
         row = session.get_one(Record, UUID(ids["draft"]))
         row.touched_on = clinic.store.today()
         session.commit()
@@ -76,7 +76,7 @@ def test_a_head_may_be_sealed_anew(clinic: Clinic) -> None:
     """Erasing one partner will re-seal heads; the parts stay as they are."""
     ids = pair(clinic)
     view = clinic.store.keyholder.open(clinic.token, clinic.case_id, "staff")
-    with Session(clinic.store.engine) as session:
+    with Session(clinic.raw) as session:
         row = session.get_one(Record, UUID(ids["id"]))
         row.head = view.seal_head(view.open_head(row))
         session.commit()

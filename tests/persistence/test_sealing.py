@@ -1,6 +1,5 @@
 """Sealing: what goes in comes out, and nothing else opens."""
 
-import os
 from typing import Any
 
 import pytest
@@ -55,7 +54,7 @@ def test_a_changed_byte_does_not_open(place: int) -> None:
         unseal(KEY, bytes(blob), b"x")
 
 
-@pytest.mark.parametrize("blob", [b"", b"\x01", b"\x01" + os.urandom(12)])
+@pytest.mark.parametrize("blob", [b"", b"\x01", b"\x01" + bytes(12)])
 def test_a_cut_blob_does_not_open(blob: bytes) -> None:
     with pytest.raises(Damaged):
         unseal(KEY, blob, b"x")

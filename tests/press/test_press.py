@@ -49,7 +49,7 @@ def test_a_hang_is_killed_and_the_next_sheet_prints(make_page: MakePage) -> None
 
 
 def test_memory_is_limited(make_page: MakePage) -> None:
-    machine = Press(limits=Limits(seconds=30, memory=300_000_000))
+    machine = Press(limits=Limits(seconds=120, memory=300_000_000))
     try:
         with machine.child() as child, pytest.raises(PressError) as caught:
             machine.pdf(make_page("<p>" + "<b>x</b> " * 20_000 + "</p>"), child)

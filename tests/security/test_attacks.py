@@ -92,7 +92,7 @@ def test_the_demo_leaves_its_sheets_to_their_owner(tmp_path: Path) -> None:
 def test_a_browser_is_never_sent_elsewhere(ana: FlaskClient, back: str) -> None:
     """Browsers drop tabs and line ends from an address: `/<tab>/evil.example` is another host."""
     reply = post(ana, "/language", tag="en", next=back)
-    assert (reply.status_code, reply.location) == (303, "/")
+    assert (reply.status_code, reply.location) == (303, "/start")
 
 
 # --------------------------------------------------------------------------- what prints

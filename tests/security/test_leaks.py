@@ -22,6 +22,7 @@ from clinic.services import accounts, cases, print_sheet, records
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from clinic.services.prints import PrintJob
+from clinic.services.records_parts import SUPERVISION_NOTE
 from tests import pdf
 from tests.filling import filled
 
@@ -46,21 +47,26 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder: Path = tmp_path_factory.mktemp("house")
-    settings = Settings(folder, f"sqlite:///{folder / 'clinic.db'}", folder / "clinic.key", folder / "cache")
-    create(settings, definitions().values())
+    key = folder.with_name(f"{folder.name}.key")
+    settings = Settings(folder, f"sqlite:///{folder / 'clinic.db'}", key, folder / "cache")
+    create(settings, definitions().values(), factors=False)
     store = Store.open(settings, gate=lambda *_: True)
     accounts.create_account(store, "anna", PASSWORD)
     token = accounts.sign_in(store, "anna", PASSWORD)
+    above = accounts.create_account(store, "sven", PASSWORD, role="supervisor")
+    accounts.set_supervisor(store, accounts.find(store, "anna").id, above)
+    writers = {SUPERVISION_NOTE: accounts.sign_in(store, "sven", PASSWORD)}
     words = {scope: f"ZQ{scope.upper().replace('_', '')}{secrets.token_hex(3).upper()}QZ" for scope in SCOPES}
     card = {side: PartnerCard(needs=words[f"staff_{side}"]) for side in ("a", "b")}  # type: ignore[index]
     case = cases.open_case(store, token, card)
     for definition in definitions().values():
         for about in definition.abouts:
-            if definition.kind == "addendum":
+            if definition.kind == "addendum" or definition.id == "supervision_note":  # that one is a supervisor's
                 continue
-            record = records.start(store, token, case, definition.id, about)
+            by = writers.get(definition.id, token)
+            record = records.start(store, by, case, definition.id, about)
             answers = filled(definition, about, lambda scope: words[scope])
-            records.finish(store, token, record, 1, Checked(answers, {}, {}))
+            records.finish(store, by, record, 1, Checked(answers, {}, {}))
             add(store, token, record, words)
     with_press = Press()
     with_press.start()

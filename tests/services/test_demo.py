@@ -9,7 +9,7 @@ from clinic import config
 from clinic.domain.answer import leaves, row_ids, spread
 from clinic.domain.errors import Denied, Usage
 from clinic.persistence.store import Store, create
-from clinic.services import accounts, cases, demo, records
+from clinic.services import accounts, cases, demo, records, supervision
 from clinic.services.definitions import definition, definitions
 from tests import pdf, verapdf
 
@@ -40,6 +40,7 @@ def test_its_answers_fit_their_forms() -> None:
                 for path, value in spread(placed[name], answer).items():
                     assert path in known, f"{record['definition']}: no {name}.{path}"
                     options = {option.id for option in known[path].options}
+                    assert isinstance(value, list) is (known[path].type == "many"), (name, value)
                     assert not options or set(value if isinstance(value, list) else [value]) <= options, (name, value)
 
 
@@ -49,6 +50,17 @@ def test_three_couples_with_neutral_codes(made: tuple[config.Settings, str, list
     assert store.demo
     token = accounts.sign_in(store, demo.ACCOUNT, password)
     assert sorted(case.code for case in cases.caseload(store, token)) == ["K-1001", "K-1002", "K-1003"]
+    store.close()
+
+
+def test_everybody_else_signs_in_with_the_same_password(made: tuple[config.Settings, str, list[str]]) -> None:
+    settings, password, _ = made
+    store = Store.open(settings)
+    tokens = {name: accounts.sign_in(store, name, password) for name, _, _ in demo.COLLEAGUES}
+    roles = {name: accounts.actor(store, token).role for name, token in tokens.items()}
+    assert set(roles.values()) == {"supervisor", "admin", "front_desk", "translator"}
+    assert [one.counsellor for one in supervision.cases(store, tokens[demo.SUPERVISOR])] == ["Demo counsellor"] * 3
+    assert [line.split()[0] for line in demo.people()] == [demo.ACCOUNT, *roles]
     store.close()
 
 

@@ -49,7 +49,7 @@ def press() -> Iterator[Press]:
 @pytest.fixture
 def house(tmp_path: Path, press: Press) -> Iterator[House]:
     settings = config.load(tmp_path / "clinic", {})
-    create(settings, definitions().values())
+    create(settings, definitions().values(), factors=False)
     store = Store.open(settings, gate=lambda _ruling, _day, sheet, _to: sheet != "the_wave")
     accounts.create_account(store, "anna", PASSWORD)
     token = accounts.sign_in(store, "anna", PASSWORD)

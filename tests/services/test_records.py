@@ -45,7 +45,7 @@ def read(clinic: Clinic, id_: str) -> records.RecordView:
 
 
 def count(clinic: Clinic, table: type[Any]) -> int:
-    with Session(clinic.store.engine) as session:
+    with Session(clinic.raw) as session:
         return session.scalar(select(func.count()).select_from(table)) or 0
 
 
@@ -181,7 +181,7 @@ def hand_over(clinic: Clinic) -> None:
     """The first one's case goes to the other counsellor."""
     from clinic.persistence.models import Case
 
-    with Session(clinic.store.engine) as session:
+    with Session(clinic.raw) as session:
         to = session.get_one(Case, UUID(clinic.foreign)).counsellor_id
         session.get_one(Case, UUID(clinic.case)).counsellor_id = to
         session.commit()
@@ -337,7 +337,7 @@ def test_a_record_keeps_its_text(clinic: Clinic) -> None:
     clinic.shelf.there["wishes"] = NEW_WISHES
     assert read(clinic, old).definition == OLD["wishes"]
     assert read(clinic, start(clinic, "wishes", "a")).definition == NEW_WISHES
-    printed, _ = records.for_recipient(clinic.store, clinic.token, clinic.case, "a", "wishes", old)
+    printed, *_ = records.for_recipient(clinic.store, clinic.token, clinic.case, "a", "wishes", old)
     assert printed == OLD["wishes"]
 
 
@@ -360,7 +360,7 @@ def test_a_changed_text_is_refused(clinic: Clinic) -> None:
     from clinic.persistence.sealing import Damaged
 
     id_ = start(clinic)
-    with clinic.store.engine.begin() as connection:
+    with clinic.raw.begin() as connection:
         connection.exec_driver_sql("UPDATE definition_text SET json = '{}' WHERE id = 'meeting'")
     with pytest.raises(Damaged):
         read(clinic, id_)

@@ -33,7 +33,7 @@ label = "Words"
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     settings = config.load(tmp_path / "clinic", {})
-    create(settings, definitions().values())
+    create(settings, definitions().values(), factors=False)
     settings.own_forms.mkdir()
     opened = Store.open(settings)
     yield opened

@@ -74,7 +74,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Two counsellors and their cases, made once: copying a folder is quicker than making it."""
     folder = tmp_path_factory.mktemp("web") / "i"
     settings = config.load(folder, {})
-    init_instance(settings)
+    init_instance(settings, factors=False)
     store = Store.open(settings)
     tokens = {}
     for name in ("ana", "ben"):
@@ -93,6 +93,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def clinic(tmp_path: Path, made: Made, press: Press) -> Iterator[Clinic]:
     """A fresh copy of the instance, served."""
     shutil.copytree(made.folder, tmp_path / "i")
+    shutil.copy2(made.folder.with_name("i.key"), tmp_path / "i.key")
     settings = config.load(tmp_path / "i", {"CLINIC_PRINT_WHEN": "approved"})  # so that only English is ready
     store = Store.open(settings)
     app = create_app(settings, store, press)

@@ -25,7 +25,8 @@ def save(ana: FlaskClient, record: str, do: str = "draft", **fields: Any) -> Any
     return post(ana, f"/records/{record}", rev=rev(ana, record), tab="t1", do=do, **fields)
 
 
-@pytest.mark.parametrize("id_", sorted(definitions().keys() - {"addendum"}))  # that one begins at its record
+# An addendum begins at its record, and only a supervisor writes a supervision note.
+@pytest.mark.parametrize("id_", sorted(definitions().keys() - {"addendum", "supervision_note"}))
 def test_every_definition_has_a_form_for_everybody_it_can_be_about(clinic: Clinic, ana: FlaskClient, id_: str) -> None:
     one = definitions()[id_]
     for about in one.abouts:
@@ -183,7 +184,7 @@ def test_what_one_person_typed_never_comes_back_to_another(clinic: Clinic) -> No
     reply = client.post(
         "/sign-in", data={"csrf_token": csrf(refused), "name": "ben", "password": PASSWORD, "kept": kept[1]}
     )
-    assert reply.status_code == 302
+    assert reply.status_code == 303
     assert "ana wrote" not in reply.get_data(as_text=True)
 
 
@@ -191,6 +192,25 @@ def test_throwing_a_draft_away_asks_first(clinic: Clinic, ana: FlaskClient) -> N
     assert "Keep it" in post(ana, f"/records/{clinic.draft}/discard").get_data(as_text=True)
     assert post(ana, f"/records/{clinic.draft}/discard", sure="yes").status_code == 303
     assert ana.get(f"/records/{clinic.draft}").status_code == 404
+
+
+def test_a_correction_needs_a_reason_and_the_old_record_stays_to_be_read(clinic: Clinic, ana: FlaskClient) -> None:
+    assert save(ana, clinic.draft, do="finish", ideas="as it was", **NEEDED).status_code == 303
+    old = f"/records/{clinic.draft}"
+    asked = post(ana, f"{old}/correct").get_data(as_text=True)
+    assert "Why is it corrected?" in asked
+    refused = post(ana, f"{old}/correct", reason="  ")
+    assert (refused.status_code, "Say why" in refused.get_data(as_text=True)) == (422, True)
+    made = post(ana, f"{old}/correct", reason="The wrong day.").location
+    assert "as it was" in ana.get(made).get_data(as_text=True)
+    assert "A correction counts instead" not in ana.get(old).get_data(as_text=True)  # it is still a draft
+    id_ = made.rsplit("/", 1)[1]
+    assert save(ana, id_, do="finish", ideas="as it is", **NEEDED).status_code == 303
+    text = ana.get(old).get_data(as_text=True)
+    assert all(one in text for one in ("as it was", "A correction counts instead", made))
+    assert "Correct this record" not in text
+    now = ana.get(made).get_data(as_text=True)
+    assert all(one in now for one in ("as it is", "The wrong day.", old))
 
 
 @pytest.mark.parametrize("fields", UNKNOWN)

@@ -109,5 +109,5 @@ def test_a_crash_shows_an_incident_and_nothing_else(
 def test_language_choice_goes_back_inside_only(clinic: Clinic, ana: FlaskClient, tag: str) -> None:
     only_by_form = f"/records/{clinic.draft}/merge"
     for back in ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", only_by_form):
-        assert post(ana, "/language", tag=tag, next=back).location == "/"
+        assert post(ana, "/language", tag=tag, next=back).location == "/start"
     assert post(ana, "/language", tag=tag, next="/help").location == "/help"

@@ -1,0 +1,114 @@
+"""How long a case is kept: a duty to keep it, a day until which, and which cases are due to be closed.
+
+Nothing is ever deleted by itself. Hold and day stand in the sealed case card.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from clinic.domain.errors import Invalid
+from clinic.persistence import audit
+from clinic.persistence.keyholder import LIST_LIMIT
+from clinic.persistence.models import Case
+from clinic.persistence.store import Store
+from clinic.services import cases
+from clinic.services.unit_of_work import ident, unit_of_work
+
+LONGEST_REASON: Final = 500
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Why and until when a case is kept. `hold`: the reason of a legal hold, empty for none."""
+
+    hold: str
+    hold_since: str
+    until: str
+    over_on: date
+    closed_on: str = ""
+    erased: tuple[str, ...] = ()
+
+    def duty(self, today: date) -> bool:
+        """Whether staff's notes must be kept for now."""
+        return bool(self.hold) or bool(self.until and self.until > today.isoformat())
+
+
+@dataclass(frozen=True)
+class Due:
+    """A case whose time is over."""
+
+    id: str
+    code: str
+    touched_on: date
+    over_on: date
+
+
+def state(store: Store, token: str, case_id: str) -> Kept:
+    """What holds for a case. For the staff layer."""
+    with unit_of_work(store, token) as session:
+        view = store.keyholder.open(token, ident(case_id), "staff")
+        row = session.get_one(Case, view.case_id)
+        return kept(row, view.open_card(row), store.settings.retention_years)
+
+
+def set_hold(store: Store, token: str, case_id: str, reason: str) -> None:
+    """Put a legal hold on a case, or with an empty reason lift it. Raises Invalid (a very long reason)."""
+    reason = reason.strip()
+    if len(reason) > LONGEST_REASON:
+        raise Invalid({"hold": "too_long"})
+    change = {"legal_hold": {"reason": reason, "since": store.today().isoformat()} if reason else {}}
+    _write(store, token, case_id, change, "retention.hold" if reason else "retention.lifted")
+
+
+def keep_until(store: Store, token: str, case_id: str, day: str) -> None:
+    """Keep a case until a day, longer or shorter than usual; empty: as usual. Raises Invalid (no day)."""
+    if day:
+        try:
+            day = date.fromisoformat(day).isoformat()
+        except ValueError:
+            raise Invalid({"until": "not_a_date"}) from None
+    _write(store, token, case_id, {"retention_until": day}, "retention.until")
+
+
+def due(store: Store, token: str) -> list[Due]:
+    """Own cases whose time is over, and that no hold keeps: for a person to decide on. The longest waiting first."""
+    found = []
+    with unit_of_work(store, token) as session:
+        audit.note(session, "caseload.view")
+        who = store.keyholder.who(token)
+        rows = session.scalars(select(Case).where(Case.counsellor_id == who.account)).all()
+        for start in range(0, len(rows), LIST_LIMIT):
+            some = rows[start : start + LIST_LIMIT]
+            views = store.keyholder.open_list(token, [row.id for row in some])
+            for row in some:
+                known = kept(row, views[row.id].open_card(row), store.settings.retention_years)
+                if not known.hold and not known.closed_on and known.over_on <= store.today():
+                    found.append(Due(str(row.id), row.code, row.touched_on, known.over_on))
+    return sorted(found, key=lambda one: (one.over_on, one.code))
+
+
+def kept(row: Case, card: dict[str, Any], years: int) -> Kept:
+    """The same from an opened card."""
+    hold, until = card.get("legal_hold") or {}, str(card.get("retention_until") or "")
+    over = date.fromisoformat(until) if until else _after(row.touched_on, years)
+    erased = tuple(card.get("erased") or ())
+    return Kept(hold.get("reason", ""), hold.get("since", ""), until, over, card.get("closed_on", ""), erased)
+
+
+def _after(day: date, years: int) -> date:
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:  # the 29th of February
+        return day.replace(year=day.year + years, month=3, day=1)
+
+
+def _write(store: Store, token: str, case_id: str, change: dict[str, Any], verb: str) -> None:
+    with unit_of_work(store, token, write=True) as session:
+        view = store.keyholder.open(token, ident(case_id), "staff")
+        row = cases.locked(session, view.case_id)
+        # The day of the last change stays: from it the time runs.
+        cases.write_card(row, view, view.open_card(row) | change, row.touched_on)
+        audit.note(session, verb, case=view.case_id)
