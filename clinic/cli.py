@@ -385,12 +385,16 @@ def create_account(settings: config.Settings, account: str | None, name: str, ro
 @account.command("password")
 @with_settings
 @as_whom
+@click.option("--recovery", is_flag=True, help="The last admin lost everything: the recovery key stands for it.")
 @click.argument("name")
-def account_password(settings: config.Settings, account: str | None, name: str) -> None:
+def account_password(settings: config.Settings, account: str | None, recovery: bool, name: str) -> None:
     """Give NAME a temporary passphrase, which is asked for; all sessions of NAME end."""
     from clinic.services import account_commands
 
-    account_commands.password(settings, account, name)
+    if recovery:
+        account_commands.regain(settings, name)
+    else:
+        account_commands.password(settings, account, name)
     click.echo(f"clinic: {name} can sign in and will choose a passphrase of their own")
 
 

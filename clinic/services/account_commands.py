@@ -77,6 +77,16 @@ def password(settings: Settings, account: str | None, name: str) -> None:
         _plainly(lambda: accounts.temporary_password(store, person.id, new, admin.id if admin else None))
 
 
+def regain(settings: Settings, name: str) -> None:
+    """The last admin lost passphrase or factors: the recovery key stands for them. Raises Denied, VaultLocked."""
+    with _store(settings) as store:
+        _ask_only_a_terminal()
+        person = accounts.find(store, name)
+        vault.unlock(settings.instance, keys.opener(settings, recovery=True))
+        new = _password((person.name, person.display))
+        _plainly(lambda: accounts.regain(store, person.id, new))
+
+
 def deactivate(settings: Settings, account: str | None, name: str) -> None:
     """Close an account; its sessions end. Denied while there is no admin."""
     with _store(settings) as store, _admin(store, account) as admin:

@@ -14,7 +14,7 @@ from clinic.domain.errors import Denied, Invalid, NotFound, SignIn
 from clinic.domain.roles import ROLES
 from clinic.persistence import audit
 from clinic.persistence.keyholder import COUNSELLOR
-from clinic.persistence.models import Account, Throttle
+from clinic.persistence.models import Account, Passkey, RecoveryCode, Throttle
 from clinic.persistence.store import Store
 from clinic.services import passwords, sessions
 from clinic.services.sessions import Actor, actor, sign_in_name, sign_out
@@ -22,8 +22,8 @@ from clinic.services.unit_of_work import ident, unit_of_work
 
 __all__ = [
     "ADMIN", "DEMO", "PASSWORD_LENGTH", "Actor", "Person", "actor", "change_password", "create", "create_account",
-    "demo_session", "find", "listing", "set_password", "set_supervisor", "sign_in", "sign_in_name", "sign_out",
-    "temporary_password",
+    "demo_session", "find", "listing", "regain", "set_password", "set_supervisor", "sign_in", "sign_in_name",
+    "sign_out", "temporary_password",
 ]  # fmt: skip
 
 PASSWORD_LENGTH: Final = passwords.ALONE  # of an account that has no second factor yet
@@ -161,6 +161,31 @@ def temporary_password(store: Store, account: UUID | str, password: str, by: By 
         row.password, row.temporary = hashed, True
         sessions.end_all(session, row.id)
         audit.note(session, "account.password_set", account=row.id, actor=by, temporary=1)
+
+
+def regain(store: Store, account: UUID | str, password: str) -> None:
+    """Give the last admin a temporary password in the place of everything that was lost; the factors go.
+
+    Whoever asks has shown the recovery key. Denied for another role, and while there is another admin who could do it:
+    an admin opens no case, so this gives nothing but accounts back. Raises NotFound, Invalid (password).
+    """
+    with unit_of_work(store) as session:
+        row = _row(session, account)
+        others = select(Account.id).where(
+            Account.role == ADMIN, Account.active, Account.confirmed, Account.temporary.is_(False), Account.id != row.id
+        )
+        if row.role != ADMIN or not row.active or session.scalar(others.limit(1)):
+            raise Denied
+    if why := passwords.problem(password, (row.name, row.display), PASSWORD_LENGTH):
+        raise Invalid({"password": why})
+    hashed = passwords.hashed(store, password)
+    with unit_of_work(store, write=True) as session:
+        row = _row(session, account)
+        row.password, row.temporary, row.confirmed, row.totp, row.totp_step = hashed, True, True, None, 0
+        for lost in (Passkey, RecoveryCode):
+            session.execute(delete(lost).where(lost.account_id == row.id))
+        sessions.end_all(session, row.id)
+        audit.note(session, "account.factors_reset", account=row.id)
 
 
 # ---------------------------------------------------------------- demo, tests, command line

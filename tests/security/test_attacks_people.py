@@ -251,6 +251,26 @@ def test_with_the_recovery_key_the_clinic_goes_on(house: House) -> None:
     assert accounts.find(house.store, "eve").confirmed
 
 
+def test_the_last_admin_comes_back_with_the_recovery_key_and_nobody_else_does(house: House) -> None:
+    with_recovery_key(house)
+    ada_in(house)
+    typed = [RECOVERY, TEMPORARY, TEMPORARY]
+    said, shown = command(house, "account", "password", "anna", "--recovery", typed=typed)
+    assert said != 0, shown  # Anna is a counsellor: her cases would open
+    other = accounts.create_account(house.store, "alf", PASSWORD, role="admin")
+    said, shown = command(house, "account", "password", "ada", "--recovery", typed=typed)
+    assert said != 0, shown  # Alf can do it, and a second person would confirm
+    set_row(house.store, Account, Account.id == UUID(other), active=False)
+    wrong = [slots.new_recovery_key(), *typed[1:]]
+    said, shown = command(house, "account", "password", "ada", "--recovery", typed=wrong)
+    assert said != 0, shown
+    said, shown = command(house, "account", "password", "ada", "--recovery", typed=typed)
+    assert said == 0, shown
+    ada = accounts.find(house.store, "ada")
+    assert (ada.temporary, ada.factor, ada.confirmed) == (True, False, True)
+    assert house.begin(TEMPORARY).stage == "enrol"
+
+
 def ada_in(house: House) -> None:
     """Ada, an admin with an authenticator app; Anna has a password only."""
     accounts.create_account(house.store, "ada", PASSWORD, role="admin")
