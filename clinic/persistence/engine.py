@@ -146,7 +146,7 @@ def refuse_plaintext(path: Path) -> None:
     except OSError:
         return
     if start == PLAINTEXT:
-        raise VaultLocked(f"{path} is not encrypted. This program opens encrypted databases only.")
+        raise VaultLocked(f"{path} is not encrypted. A demo of an earlier version? Delete the folder and start again.")
 
 
 def touch(path: Path) -> None:
