@@ -1,4 +1,7 @@
-"""The web application: create_app is a short list of configure steps, in order."""
+"""The web application: create_app is a short list of configure steps, in order.
+
+`wsgi_app` is replaced where something goes round every request, as Flask documents it; mypy calls that a method.
+"""
 
 import secrets
 import socket

@@ -495,6 +495,7 @@ class Keyholder(SystemKeys):
         record: UUID | None,
     ) -> dict[str, Any]:
         """Ask the gate; then what paper needs of the card: that recipient's, no one else's."""
+        # A sheet's purpose is its recipient behind a word; mypy cannot read that from the text.
         mine: Recipient = given.purpose.removeprefix("sheet:")  # type: ignore[assignment]
         if recipient not in (None, mine):
             raise NotYours

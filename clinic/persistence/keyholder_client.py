@@ -53,7 +53,8 @@ class KeyholderClient:
     # ------------------------------------------------------------------ views
     def who(self, token: str) -> Who:
         """As `Keyholder.who`."""
-        return self._call("who", token)  # type: ignore[no-any-return]
+        found: Who = self._call("who", token)
+        return found
 
     def open(
         self,
@@ -80,7 +81,8 @@ class KeyholderClient:
 
     def process_key(self, token: str, case_id: UUID, account_id: UUID) -> KeyRing | None:
         """As `Keyholder.process_key`."""
-        return self._call("process_key", token, case_id, account_id)  # type: ignore[no-any-return]
+        made: KeyRing | None = self._call("process_key", token, case_id, account_id)
+        return made
 
     # ------------------------------------------------------------------ index
     def record_tag(self, view: KeyView, definition_id: str) -> bytes:
@@ -123,7 +125,8 @@ class KeyholderClient:
 
     def new_account_key(self, account_id: UUID) -> AccountKey:
         """As `Keyholder.new_account_key`."""
-        return self._call("new_account_key", account_id)  # type: ignore[no-any-return]
+        made: AccountKey = self._call("new_account_key", account_id)
+        return made
 
     def totp_new(self, key: AccountKey, account_id: UUID) -> tuple[str, bytes]:
         """As `Keyholder.totp_new`."""
@@ -132,7 +135,8 @@ class KeyholderClient:
 
     def totp_step(self, account_id: UUID, code: str, now: datetime, sealed: bytes | None = None) -> int | None:
         """As `Keyholder.totp_step`."""
-        return self._call("totp_step", account_id, code, now, sealed)  # type: ignore[no-any-return]
+        step: int | None = self._call("totp_step", account_id, code, now, sealed)
+        return step
 
     def seal_kept(self, account_id: UUID, data: bytes) -> bytes:
         """As `Keyholder.seal_kept`."""
@@ -154,7 +158,8 @@ class KeyholderClient:
 
     def audit_check(self, rows: Sequence[Audit], previous_mac: bytes) -> str | None:
         """As `Keyholder.audit_check`."""
-        return self._call("audit_check", list(rows), previous_mac)  # type: ignore[no-any-return]
+        fault: str | None = self._call("audit_check", list(rows), previous_mac)
+        return fault
 
     def office_seal(self, id_: UUID, content: Mapping[str, Any]) -> bytes:
         """As `Keyholder.office_seal`."""

@@ -172,7 +172,7 @@ def _begin(order: Mapping[str, Any]) -> Opened | None:
 def _ask(settings: Settings) -> Opened | None:
     """Ask on the terminal, which nothing else reads meanwhile; None when it is not answered, or wrongly."""
     try:
-        terminal = open("/dev/tty", "w")  # noqa: SIM115
+        terminal = open("/dev/tty", "w")
     except OSError:
         return None
     with terminal:

@@ -148,12 +148,14 @@ def listing(store: Store, token: str, case_id: str) -> list[RecordLine]:
         return [_line(one) for one in parts.all_opened(session, view)]
 
 
-def added(store: Store, token: str, record_id: str) -> list[RecordView]:
-    """The addenda of a record, the oldest first."""
+def later(store: Store, token: str, record_id: str) -> tuple[list[RecordView], str]:
+    """What came after a record: its addenda, the oldest first, and the id of the signed correction or nothing."""
     with unit_of_work(store, token) as session:
         found, view = parts.find(store, session, token, record_id)
-        mine = [one for one in parts.all_opened(session, view) if one.head.of_record == str(found.row.id)]
-        return [one.view(view) for one in mine if one.definition.kind == "addendum"]
+        mine, all_ = str(found.row.id), parts.all_opened(session, view)
+        added = [one for one in all_ if one.head.of_record == mine and one.definition.kind == "addendum"]
+        correction = next((str(one.row.id) for one in all_ if one.head.supersedes == mine and one.row.signed), "")
+        return [one.view(view) for one in added], correction
 
 
 def opened(store: Store, token: str, case_id: str) -> list[formulation.Opened]:

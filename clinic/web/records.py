@@ -365,14 +365,14 @@ def _line(leaf: Leaf, value: Any) -> str:
 def _reading(record: RecordView, late: Checked | None = None) -> str:
     blocks = shown(record.definition, record.about, record.answers)
     differing = _late(record, late) if late else []
-    listed = records.listing(store(), token(), record.case_id)
+    added, correction = records.later(store(), token(), record.id)
     return render_template(
         "web/records/read.html",
         record=record,
         steps=_steps(blocks, set()),
         code=_code(record),
-        added=records.added(store(), token(), record.id),
-        newer_id=next((one.id for one in listed if one.supersedes == record.id and one.signed), ""),
+        added=added,
+        newer_id=correction,
         late=late,
         differing=differing,
         raw=[str(text) for path, text in late.raw.items()] if late else [],

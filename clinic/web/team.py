@@ -45,6 +45,12 @@ class _Form(FlaskForm):
         return [(field.id, field.errors[0]) for field in self if field.errors]
 
 
+def _offer(role: SelectField, supervisor: SelectField, people: list[team.Member]) -> None:
+    """The roles there are, and who may supervise."""
+    role.choices = [SelectChoice(value=id_, label=str(name)) for id_, name in ROLES.items()]
+    supervisor.choices = _people(people, "supervisor")
+
+
 class PersonForm(_Form):
     """A new account."""
 
@@ -55,8 +61,7 @@ class PersonForm(_Form):
 
     def __init__(self, people: list[team.Member], **values: Any) -> None:
         super().__init__(**values)
-        self.role.choices = [SelectChoice(value=id_, label=str(name)) for id_, name in ROLES.items()]
-        self.supervisor.choices = _people(people, "supervisor")
+        _offer(self.role, self.supervisor, people)
 
 
 class ReasonForm(_Form):
@@ -73,8 +78,7 @@ class RoleForm(ReasonForm):
 
     def __init__(self, people: list[team.Member], **values: Any) -> None:
         super().__init__(**values)
-        self.role.choices = [SelectChoice(value=id_, label=str(name)) for id_, name in ROLES.items()]
-        self.supervisor.choices = _people(people, "supervisor")
+        _offer(self.role, self.supervisor, people)
 
 
 class TransferForm(ReasonForm):

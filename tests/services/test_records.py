@@ -119,7 +119,7 @@ def test_a_foreign_record_is_not_there(clinic: Clinic) -> None:
         lambda: records.addendum(clinic.store, other, id_),
         lambda: records.correction(clinic.store, other, id_, "x"),
         lambda: records.move_to_new_version(clinic.store, other, id_, 1),
-        lambda: records.added(clinic.store, other, id_),
+        lambda: records.later(clinic.store, other, id_),
     ):
         with pytest.raises(NotFound):
             attempt()
@@ -266,7 +266,7 @@ def test_an_addendum_has_no_audience_its_parent_has_not(clinic: Clinic) -> None:
     added = read(clinic, id_)
     assert (added.of_record, added.about, added.scopes) == (parent, "a", {"a", "staff_a"})
     save(clinic, id_, 1, addition="more", addition_staff="seen")
-    assert [one.id for one in records.added(clinic.store, clinic.token, parent)] == [id_]
+    assert [one.id for one in records.later(clinic.store, clinic.token, parent)[0]] == [id_]
     with pytest.raises(Conflict):
         records.addendum(clinic.store, clinic.token, id_)  # a draft
     diary = sign(clinic, "diary", "a", {"thought": "x"})
