@@ -4,6 +4,7 @@ Exit 0 on success, 1 on a refused or failed action with one plain line on stderr
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -102,6 +103,9 @@ def test(everything: bool, arguments: Sequence[str]) -> None:
     if root is None:
         raise click.UsageError("The tests are in the checkout, not in the installed package.")
     options = ["--everything"] if everything else []
+    cores = min(os.cpu_count() or 1, 8)
+    if cores > 1 and not arguments:  # the whole suite on all cores; whoever passes arguments says so themselves
+        options += ["-n", str(cores), "--dist", "worksteal"]
     sys.exit(subprocess.call([sys.executable, "-m", "pytest", *options, *arguments], cwd=root))  # noqa: S603
 
 

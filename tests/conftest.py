@@ -21,6 +21,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SAID] = []
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # a process of pytest-xdist: its lines go to the one that reports
+        session.config.workeroutput["said"] = session.config.stash[SAID]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[SAID] += getattr(node, "workeroutput", {}).get("said", [])
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for line in config.stash[SAID]:
         terminalreporter.write_line(line)
