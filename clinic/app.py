@@ -158,13 +158,18 @@ def configure_views(app: Flask) -> None:
     """Blueprints by feature; `doors` says who may come to which endpoint, and nobody comes to one it does not name."""
     from clinic.web import (
         account,
+        appointments,
         audit,
         auth,
         cases,
+        course,
         desk,
         doors,
+        entry,
         formulation,
+        homework,
         lock,
+        packs,
         pages,
         records,
         rights,
@@ -172,9 +177,15 @@ def configure_views(app: Flask) -> None:
         team,
     )
 
-    for feature in (auth, lock, account, desk, cases, records, formulation, sheets, rights, team, audit, pages):
+    features = (
+        auth, lock, account, desk, cases, records, course, homework, entry,
+        formulation, sheets, rights, team, audit, pages,
+    )  # fmt: skip
+    for feature in features:
         app.register_blueprint(feature.bp)
-    for told in (doors, account, desk):
+    for feature in (appointments, packs):
+        app.register_blueprint(feature.bp)
+    for told in (doors, account, desk, entry):
         told.register(app)
 
 

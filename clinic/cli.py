@@ -295,6 +295,7 @@ def accept(settings: config.Settings, files: Sequence[Path]) -> None:
 @click.option("--size", type=click.Choice(["normal", "large"]), default="normal", show_default=True)
 @click.option("--ink", type=click.Choice(["full", "saver"]), default="full", show_default=True)
 @click.option("--draft", is_flag=True, help="Print an unfinished translation, marked DRAFT.")
+@click.option("--letterhead", is_flag=True, help="With the clinic's lines on top, from the settings.")
 @click.option("--as", "account", metavar="ACCOUNT", help="Who prints; the demo knows it.")
 @click.option("--token", type=THERE, help="Instead of passphrase and code: a file of `clinic account token`.")
 @click.option("--instance", type=FOLDER, help=RECORDS)
@@ -307,11 +308,39 @@ def print_(context: click.Context, sheet: str, out: Path, instance: Path | None,
         raise click.UsageError("--case and --to go together.")
     # A blank needs no instance: then the defaults hold.
     named = instance or context.find_root().obj
-    settings = _load(named) if job["case"] or named else None
+    settings = _load(named) if job["case"] or job["letterhead"] or named else None
     pdf = print_sheet.from_command_line(settings, sheet, **job)
     out.touch(mode=0o600)
     out.chmod(0o600)
     out.write_bytes(pdf)
+
+
+@clinic.command()
+@with_settings
+@click.option("--case", metavar="CODE", help="What was chosen for this case and not printed since.")
+@click.option("--day", metavar="DATE", help="The same for all your meetings of a day: 2026-03-31, today, tomorrow.")
+@click.option("--list", "file", type=THERE, help="A CSV file: case,sheet,to[,locale,with,copies].")
+@click.option("--out", type=FILE, required=True)
+@click.option("--zip", "zip_", is_flag=True, help="A ZIP with one file for each reader, each drawn alone.")
+@click.option("--cover", is_flag=True, help="A list on top: codes and numbers of pages.")
+@click.option("--draft", is_flag=True, help="Print unfinished translations, marked DRAFT.")
+@click.option("--as", "account", metavar="ACCOUNT", help="Whose cases they are; the demo knows it.")
+@click.option("--token", "token_file", type=THERE, help="A token file instead of passphrase and code.")
+def pack(settings: config.Settings, out: Path, zip_: bool, cover: bool, draft: bool, **wanted: Any) -> None:
+    """Print many sheets as one file: each reader's begin on a new sheet of paper."""
+    from clinic.services import packs
+
+    if sum(wanted[name] is not None for name in ("case", "day", "file")) != 1:
+        raise click.UsageError("Name one of --case, --day and --list.")
+    made = packs.from_command_line(settings, how=packs.How(zip=zip_, cover=cover, draft=draft), **wanted)
+    if made.data:
+        out.touch(mode=0o600)
+        out.chmod(0o600)
+        out.write_bytes(made.data)
+    for line in (*made.warnings, *made.failures):
+        click.echo(f"clinic: {line}", err=True)
+    if made.failures:
+        sys.exit(1)
 
 
 # ---------------------------------------------------------------- backups and exports

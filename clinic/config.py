@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from clinic import resources
+from clinic.domain.definition import hidden
 from clinic.domain.errors import Usage
 
 DATABASE_FILE = "clinic.db"
@@ -18,7 +20,10 @@ ADDRESS = {"host": "127.0.0.1", "name": "localhost", "tls": ""}
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?)+")
 PAPERS = ("a4", "letter")
 PRINT_WHEN = ("complete", "reviewed", "approved")
-KEYS = tuple("backup_folder database_url host key_file name paper port print_when retention_years tls".split())
+LETTERHEAD = 4, 80  # lines, characters of one
+KEYS = tuple(
+    "backup_folder database_url host key_file letterhead name paper port print_when retention_years time_zone tls".split()
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Settings:
     vault and is read only with mode 0600; `cache` holds fonts and blank sheets, never an answer. `tls` is "proxy"
     when exactly one proxy with TLS stands in front, `name` the host name by which it is reached. `backups` is where the
     daily backups go if not beside the instance; `retention_years` after its last change a case is due to be closed.
+    `letterhead`: the clinic's lines, for the head of a sheet when somebody asks for them.
+    `time_zone`, an IANA name, is the clinic's: times of day in a calendar file are meant in it.
     """
 
     instance: Path
@@ -43,6 +50,8 @@ class Settings:
     print_when: str = "reviewed"
     backups: Path | None = None
     retention_years: int = 10
+    letterhead: tuple[str, ...] = ()
+    time_zone: str = "UTC"
     chosen: bool = True  # False: nobody named the instance, so say which one it is
 
     @property
@@ -80,6 +89,8 @@ def load(instance: Path | str | None = None, environment: Mapping[str, str] = os
         print_when=_one_of("print_when", values.get("print_when", "reviewed"), PRINT_WHEN),
         backups=_backups(values.get("backup_folder"), folder),
         retention_years=_years(values.get("retention_years", 10)),
+        letterhead=_letterhead(values.get("letterhead", [])),
+        time_zone=_zone(values.get("time_zone") or _machine_zone(environment)),
         chosen=bool(named),
     )
 
@@ -157,6 +168,43 @@ def _years(value: object) -> int:
     if str(value).isascii() and str(value).isdecimal() and 1 <= int(str(value)) <= 100:
         return int(str(value))
     raise Usage(f"retention_years is {value}; it is a number from 1 to 100.")
+
+
+def _letterhead(value: object) -> tuple[str, ...]:
+    """Lines as a list, or in one text as the environment has them."""
+    lines = value.splitlines() if isinstance(value, str) else value
+    most, wide = LETTERHEAD
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise Usage('letterhead is a list of lines, such as ["Name", "Street", "Town"].')
+    found = tuple(line for line in (" ".join(line.split()) for line in lines) if line)
+    if len(found) > most or any(len(line) > wide for line in found):
+        raise Usage(f"letterhead has at most {most} lines of at most {wide} characters.")
+    if sign := next((one for one in "".join(found) if hidden(one)), ""):
+        raise Usage(f"letterhead has U+{ord(sign):04X}, which cannot be printed.")
+    return found
+
+
+def _zone(value: object) -> str:
+    if not _is_zone(str(value)):
+        raise Usage(f"time_zone is {value}; it is a name such as Europe/Berlin or America/New_York.")
+    return str(value)
+
+
+def _machine_zone(environment: Mapping[str, str]) -> str:
+    """The zone this machine says it is in; UTC if it does not say."""
+    says = [environment.get("TZ", "").lstrip(":")]
+    files = (Path("/etc/timezone"), Path("/etc/localtime"))
+    if files[0].is_file():
+        says.append(files[0].read_text("utf-8", "replace").strip())
+    says.append(os.path.realpath(files[1]).partition("/zoneinfo/")[2])
+    return next((one for one in says if one and _is_zone(one)), "UTC")
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        return bool(ZoneInfo(name).key)
+    except (ValueError, OSError, KeyError):  # no name at all; a folder; a name that there is no zone for
+        return False
 
 
 def _port(value: object) -> int:

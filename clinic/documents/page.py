@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from clinic.documents import script, words
+from clinic.documents import chart, script, words
 from clinic.documents.sheet import Part, Sheet, Speaks, Step, When
 from clinic.domain.answer import DAYS
 from clinic.domain.definition import Item, Text
@@ -57,13 +57,13 @@ class Fonts:
 
 @dataclass(frozen=True)
 class Options:
-    """How the paper looks. `header` is the clinic's line, empty unless somebody asked for it."""
+    """How the paper looks. `letterhead`: the clinic's lines, none unless somebody asked for them."""
 
     paper: Literal["a4", "letter"] = "a4"
     large: bool = False
     ink: Literal["full", "saver"] = "full"
     draft: bool = False
-    header: str = ""
+    letterhead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,7 @@ class View:
         self.large, self.ink = options.large, options.ink == "saver"
         self.a4 = options.paper == "a4"
         self.code, self.date = code, date
+        self.letterhead = options.letterhead
         self.days = DAYS
         self.words, self.week = words, words.WEEK
         left, right = margins(self.two, self.rtl)
@@ -138,12 +139,18 @@ class View:
         """Whether the block stays on one page: not when somebody wrote a lot, or in a long list."""
         wrote = sum(len(value) for value in part.values.values() if isinstance(value, str))
         block = part.block
+        if block.kind == "shared" and part.values:  # each of its drawings keeps together by itself
+            return False
         row = {"table": ROW[block.size], "grid": WEEK_ROW}.get(block.kind, MARK_ROW)
         options = len(block.options) / (1 if self.two or self.large else block.cols)
         high = row * (len(block.rows) + len(part.rows)) + OPTION * options
         lines = sum(ask.lines + 2 for ask in block.asks) * RULE
         wide = 1.5 if self.two or self.large else 1  # words take more lines
         return wrote < KEEP and high * wide < WHOLE and lines < 140
+
+    def shared(self, part: Part) -> chart.Said:
+        """What a `shared` block says, with its drawings."""
+        return chart.said(part, self.width, self.rtl, self.large or self.two)
 
     def cards(self, part: Part) -> list[str]:
         """The rows of an open table when each is a table of its own: what was answered, and two to fill in."""
@@ -276,14 +283,10 @@ def _page_css(view: View, options: Options, fonts: Fonts) -> str:
             f"@top-{end} {{ content: {_css_string(word)}; {small}; font-weight: 700; font-size: 13pt;"
             " text-transform: uppercase; vertical-align: bottom; padding-bottom: 2.5mm } "
         )
-    head = ""
-    if options.header:
-        line = f"content: {_css_string(options.header)}; {small}; vertical-align: bottom; padding-bottom: 3mm"
-        head = f"@page :first {{ @top-{start} {{ {line} }} }}"
     size, height = METRICS.get(tag.split("-")[0], (1.0, 1.42))
     base = (16.5 if view.large else 10 if view.two else 10.4) * (1 if view.two else size)
     css = [
-        f"@page {{ size: {PAPERS[options.paper][0]}; margin: {top}mm {right}mm {bottom}mm {left}mm; {marks}}} {head}",
+        f"@page {{ size: {PAPERS[options.paper][0]}; margin: {top}mm {right}mm {bottom}mm {left}mm; {marks}}}",
         f"html {{ font-family: {fonts.of(tag)}; font-size: {base:.2f}pt; line-height: {height} }}",
         f".serif {{ font-family: {fonts.of(tag, title=True)} }}",
     ]

@@ -25,15 +25,15 @@ SECTIONS, BLOCKS, OPTIONS, ROWS, LINES, OPEN_ROWS = 60, 400, 200, 60, 40, 60
 ANSWER_LENGTH: Final = 100_000  # characters an answer may have
 TEXT_LENGTH: Final = 4_000  # characters one sentence of a definition may have
 
-KINDS: Final = "intake agreement session screening check_in map worksheet homework review handout note addendum".split()
+KINDS: Final = "intake agreement session screening check_in map worksheet homework review handout note addendum release".split()
 LEVELS: Final = ("open", "light", "full", "intimate")
 SHAPES: Final = {"cycle": 7, "two": 4, "wave": 4, "circles": 3, "map": 0}  # shape -> nodes it needs (0: any)
 COLUMN_TYPES: Final = ("text", "scale", "choice", "pick", "number", "tick", "date")
 FIELD_TYPES: Final = ("date", "time", "text")
-PREFILLS: Final[dict[str, Audience]] = {"map.cycle": "joint", "homework": "recipient"}
+PREFILLS: Final[dict[str, Audience]] = {"map.cycle": "joint", "homework": "recipient", "released": "joint"}
 FEEDS: Final = (
     "observations pitfalls judgement links excluded sources asked today worried level policy screen cycle aims"
-    " homework review supervision"
+    " homework review supervision choice"
 ).split()
 ASKED: Final = "fear consent suicide cause medical intimate loop stay worse".split()  # `what` of feeds = "asked"
 
@@ -222,7 +222,7 @@ class Definition:
                 yield text
 
 
-SILENT: Final = frozenset({"prose", "callout", "signature"})  # kinds without an answer
+SILENT: Final = frozenset({"prose", "callout", "signature", "shared"})  # kinds without an answer
 
 
 def hidden(character: str) -> bool:
@@ -271,6 +271,7 @@ ALLOWED: Final[dict[str, set[str]]] = {
     "table": {"stem", "rows", "columns", "open", "size"} | LISTED,
     "grid": {"stem", "rows"} | LISTED,
     "diagram": {"shape", "nodes", "center", "alt"},
+    "shared": {"rows", "asks", "lines", "alt"} | LISTED,
 }
 NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "prose": ("text",),
@@ -285,6 +286,7 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "table": ("columns",),
     "grid": ("stem", "rows"),
     "diagram": ("shape", "nodes", "alt"),
+    "shared": ("rows", "asks", "alt", "prefill"),
 }
 TOP: Final = set(
     "id version kind title lead who minutes note audience recipients about level blank private careful section".split()
@@ -351,7 +353,7 @@ def _filled(data: Data, lists: Lists, file: str) -> Data:
             place = (file, str(section.get("id", "")), str(block.get("id", "")))
             staff = (block.get("audience") or section.get("audience") or data.get("audience")) == "staff"
             if "from" in block:
-                target = "rows" if block.get("kind") in ("matrix", "table", "grid") else "options"
+                target = "rows" if block.get("kind") in ("matrix", "table", "grid", "shared") else "options"
                 block[target] = _listed(block, lists, staff, place)
                 block["source"] = block.pop("from")
             for column in _tables(block, "columns", *place):

@@ -50,7 +50,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Recent:
-    """What became of a sheet: given, did_not_help, kept or worse; and the day."""
+    """What became of a sheet: given, did_not_help, kept, worse or declined; and the day."""
 
     outcome: str
     day: date | None = None

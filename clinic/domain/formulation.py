@@ -15,6 +15,7 @@ Conventions for those who write forms
 - cycle: a diagram, or a prompt with asks, of audience joint; aims: a matrix, or a table with one number column.
 - homework: tables and scales, rows of equal id belong together; review: rows or choices with `outcome` among
   done, partly, not, did_not_help, worse, kept, and `sheet` if the row is about a sheet.
+- choice: the blocks `sheet`, `verdict` and `reason` of `sheet_choice` (`domain/choice.py`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,8 +23,10 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Final
 
+from clinic.domain import choice
 from clinic.domain.answer import plain, shown
 from clinic.domain.audience import About, Recipient
+from clinic.domain.choice import Choice
 from clinic.domain.definition import Block, Definition, Placed
 from clinic.domain.facts import (
     PARTNERS,
@@ -50,6 +53,7 @@ class Opened:
     """One record as a view opened it: `answers` by placed name, only what its keys could read.
 
     `written` is the ISO moment of its last writing (empty: unknown): a decision weighed only what stood there by then.
+    `of_record` is the id of the plan that a review is of.
     """
 
     definition: Definition
@@ -58,6 +62,7 @@ class Opened:
     held_on: date
     signed: bool = True
     written: str = ""
+    of_record: str = ""
 
 
 @dataclass(frozen=True)
@@ -224,6 +229,7 @@ class _Fold:
         self.reviews: list[tuple[date, About, Mapping[str, Any]]] = []
         self.sessions: list[date] = []
         self.sheets: list[tuple[Recipient, str, date]] = []
+        self.choices: list[Choice] = []
 
     # ------------------------------------------------------------------ reading
     def add(self, record: Opened) -> None:
@@ -233,6 +239,9 @@ class _Fold:
         if record.definition.id in self.tables.sheets:
             whom: Recipient = "joint" if record.about == "couple" else record.about
             self.sheets.append((whom, record.definition.id, record.held_on))
+        chosen = choice.read(record.definition, record.about, record.answers, record.held_on, written=record.written)
+        if chosen and record.signed:
+            self.choices.append(chosen)
         decision, tasks = _Decision(written=record.written), dict[tuple[str, About], dict[str, dict[str, Any]]]()
         advice = _Advice(record.held_on, record.written)
         for placed in shown(record.definition, record.about, record.answers):
@@ -246,8 +255,9 @@ class _Fold:
                 _advise(advice, placed.block, answer)
             elif placed.block.feeds in ("homework", "review"):
                 rows = tasks.setdefault((placed.block.feeds, placed.about), {})
+                of = {"plan": record.of_record} if placed.block.feeds == "review" and record.of_record else {}
                 for id_, values in _rows(placed.block, answer):
-                    rows.setdefault(id_, {"id": id_}).update(values)
+                    rows.setdefault(id_, {"id": id_, **of}).update(values)
             elif placed.block.feeds in READERS:
                 getattr(self, READERS[placed.block.feeds])(record, placed, answer)
         if decision.day:
@@ -363,7 +373,7 @@ class _Fold:
             review=decision.review if self.raises(decision) else None,
             prepared=prepared,
             asked=self.answers(),
-            recent=dict(self.recent(given)),
+            recent=self.declined(dict(self.recent(given))),
             red=tuple(self.standing_reds()),
             worried=self.worried,
             today=tuple(sorted(self.today)),
@@ -450,7 +460,18 @@ class _Fold:
             outcome = OUTCOMES.get(word) or ("did_not_help" if word in NO_HELP else "")
             if outcome:
                 whom = "joint" if row.get("together") or about == "couple" else about
-                yield f"{whom}.{row.get('sheet') or row.get('item') or row['id']}", Recent(outcome, day)
+                # A step of a plan is one of its kind: the “did not help” of a later plan's first step says nothing of
+                # the “made it worse” of this one's, which R9 reads until somebody was asked.
+                step = f"{row['id']}.{row.get('plan') or day}"
+                yield f"{whom}.{row.get('sheet') or row.get('item') or step}", Recent(outcome, day)
+
+    def declined(self, recent: dict[str, Recent]) -> dict[str, Recent]:
+        """What the counsellor declined is out until that is taken back. What made it worse stays so: R9 reads it."""
+        for one in choice.newest(self.choices):
+            key = f"{one.recipient}.{one.sheet}"
+            if one.verdict == choice.DECLINED and (key not in recent or recent[key].outcome != "worse"):
+                recent[key] = Recent("declined", one.day)
+        return recent
 
     def map(self) -> Map:
         made = self.facts(())

@@ -49,7 +49,10 @@ class Shape:
     part: "Shape | None" = None
 
 
-ACTIVITY: Final = Shape(("title", "why", "step", "how_long", "minimum", "harder", "stop", "not_for"))
+# `rules` of a practice, strategy or activity: what speaks against it as homework (`hold`, R1 …) while it is open.
+ACTIVITY: Final = Shape(
+    ("title", "why", "step", "how_long", "minimum", "harder", "stop", "not_for"), tags={"rules": list}
+)
 SHAPES: Final[dict[str, Shape]] = {
     # people: the label a client reads; own: the first-person line of the check-in; care: the line every signal carries
     "signals": Shape(
@@ -62,9 +65,9 @@ SHAPES: Final[dict[str, Shape]] = {
     "sources": Shape(("title", "people", "ask"), ("refer",), {"staff_only": bool}),
     "aims": Shape(("title", "people", "means")),
     "steps": Shape(("title", "people", "why")),
-    "practices": Shape(("title", "what", "say", "slip"), ("limit",), {"step": str}),
+    "practices": Shape(("title", "what", "say", "slip"), ("limit",), {"step": str, "rules": list}),
     "pitfalls": Shape(("title", "people", "own", "looks", "instead"), ("limit",), {"swaps": list}),
-    "strategies": Shape(("title", "people", "what", "not_when"), part=ACTIVITY),
+    "strategies": Shape(("title", "people", "what", "not_when"), tags={"rules": list}, part=ACTIVITY),
 }
 
 

@@ -19,7 +19,7 @@ Events = Literal["cases", "accounts", "none"]
 class Rights:
     """What a role opens. `writes`: the ids of the definitions it may seal a record of; None stands for all.
 
-    A purpose never opens more than `scopes`, whatever the purpose itself may hold.
+    `agenda`: it knows when a case comes, by code, whoever its counsellor is, and nothing else of it. A purpose never opens more than `scopes`, whatever the purpose itself may hold.
     """
 
     cases: Cases = "none"
@@ -27,6 +27,7 @@ class Rights:
     scopes: frozenset[Scope] = frozenset()
     writes: frozenset[str] | None = frozenset()
     events: Events = "none"
+    agenda: bool = False
 
 
 _SHARED: Final[frozenset[Scope]] = frozenset(CASE_SCOPES)  # all but process notes, which have one reader
@@ -40,7 +41,7 @@ RIGHTS: Final[dict[Role, Rights]] = {
     # A case by break-glass only, until the grant ends; writes nothing in it.
     "admin": Rights("granted", frozenset({"case", "staff"}), _SHARED, events="accounts"),
     "translator": Rights(),
-    "front_desk": Rights(),
+    "front_desk": Rights(agenda=True),
 }
 ROLES: Final[tuple[Role, ...]] = tuple(RIGHTS)
 NO_RIGHTS: Final = Rights()

@@ -34,6 +34,7 @@ class Evidence:
     factor: Fraction  # link strength × confidence, or the lane's factor; without who saw it
     points: Fraction
     reason: Text | None = None  # of the link; None when the counsellor set its strength
+    strength: int = 0  # of the link, 1–3; 0: it needs none
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Removed:
-    """A sheet taken out `by` level, R1 … R10, history, unheard, points, one_of, alone, never_first or shown."""
+    """A sheet taken out `by` level, R1 … R10, history (`detail`: kept, worse, declined), unheard, points, one_of,
+    alone, never_first or shown."""
 
     recipient: Recipient
     sheet: str
@@ -162,7 +164,7 @@ def _mechanism(id_: str, person: Person, signals: list[Observation], tables: Tab
         strength, reason = _link(one.id, id_, person, tables)
         factor = strength * sure
         if points := _weighed(one, tables) * factor:
-            found.append(_evidence(one, "signal", about, factor, points, reason))
+            found.append(_evidence(one, "signal", about, factor, points, reason, strength))
     return Lane(id_, "mechanism", about, _total(found), tuple(found), judged.status, judged.reason)
 
 
@@ -188,9 +190,15 @@ def _source(id_: str, person: Person, tables: Tables, about: Partner) -> Lane:
 
 
 def _evidence(
-    one: Observation, kind: str, about: Partner, factor: Fraction, points: Fraction, reason: Text | None
+    one: Observation,
+    kind: str,
+    about: Partner,
+    factor: Fraction,
+    points: Fraction,
+    reason: Text | None,
+    strength: int = 0,
 ) -> Evidence:
-    return Evidence(about, kind, one.id, one.intensity, one.seen_by, one.day, factor, points, reason)
+    return Evidence(about, kind, one.id, one.intensity, one.seen_by, one.day, factor, points, reason, strength)
 
 
 def _total(found: Iterable[Evidence]) -> Fraction:
@@ -335,7 +343,10 @@ class _List:
         lead = max(self.own, key=lambda lane: lane.points, default=None)  # the first in table order at equal points
         if lead is None or not lead.points or lead.kind != "mechanism" or lead.status in ("likely", "supported"):
             return ""
-        return self.tables.explorer if self.history(self.tables.explorer)[0] else ""
+        share, outcome = self.history(self.tables.explorer)
+        if not share:
+            self.removed.append(Removed(self.recipient, self.tables.explorer, "history", outcome))
+        return self.tables.explorer if share else ""
 
     def about_sex(self, found: list[_Scored], has_first: bool) -> list[_Scored]:
         """Filter 5: at most one of the two sheets about sex, never alone; nothing that the sex lane won comes first."""

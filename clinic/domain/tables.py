@@ -90,6 +90,20 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Even:
+    """From which difference on the load of the two is uneven (`fairness`)."""
+
+    steps: int
+    minutes: int
+    times: Fraction
+    sheets: int
+    sheet_days: int
+    habits: int
+    words: int
+    habit_sheets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Tables:
     """The whole file, with what the library adds: links, sexual signals and rule-outs by signal."""
 
@@ -118,6 +132,8 @@ class Tables:
     links: Mapping[tuple[str, str], tuple[int, Text]]  # (signal, mechanism) -> strength 0–3 and reason
     sexual: frozenset[str]
     rule_outs: Mapping[str, Text]
+    purposes: Mapping[str, Text]  # what a ranked sheet is for, in one line
+    even: Even
 
     def level(self, sheet: str, recipient: str) -> str:
         """The level a sheet needs for a recipient; empty: it never goes there."""
@@ -139,6 +155,7 @@ class Tables:
 
     def texts(self) -> Iterator[Text]:
         """Every staff sentence, in file order, for the catalogue."""
+        yield from self.purposes.values()
         for sides in self.lanes.values():
             yield from (fit.not_when for fits in sides.values() for fit in fits if fit.not_when)
         for rule in self.rules:
@@ -166,7 +183,7 @@ def as_day(value: object) -> date | None:
 
 TOP: Final = (
     "unranked always forms one_of own_yes screen_again check_in explorer limits seen_by confidence factors history"
-    " fixed red sheets lanes sources rules"
+    " fixed red sheets purposes even lanes sources rules"
 ).split()
 RULE: Final = set("when what clears latch effect on title reason clear".split())
 
@@ -204,13 +221,13 @@ class _Reader:
     def fractions(self, name: str, keys: Sequence[str], most: int) -> dict[str, Fraction]:
         self.place = name
         holder = self.table(self.data, name, keys)
-        found = {}
-        for key in keys:
-            value = holder.get(key)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
-                raise self.fail(f"{key} must be a number from 0 to {most}")
-            found[key] = Fraction(str(value))
-        return found
+        return {key: self.fraction(holder, key, most) for key in keys}
+
+    def fraction(self, holder: Data, key: str, most: int) -> Fraction:
+        value = holder.get(key)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
+            raise self.fail(f"{key} must be a number from 0 to {most}")
+        return Fraction(str(value))
 
     def words(self, holder: Data, name: str, among: Sequence[str] | None = None) -> tuple[str, ...]:
         found = holder.get(name, [])
@@ -243,7 +260,7 @@ class _Reader:
             seen_by=self.fractions("seen_by", ("self", "counsellor", "partner"), 1),
             confidence=self.fractions("confidence", ("ruled_out", "unset", "tentative", "likely", "supported"), 1),
             factors=self.fractions("factors", ("giving", "sex", "source"), 10),
-            history=self.fractions("history", ("given", "did_not_help", "kept", "worse"), 1),
+            history=self.fractions("history", ("given", "did_not_help", "kept", "worse", "declined"), 1),
             fixed=self.fixed(),
             red=self.reds(),
             sheets=self.sheets,
@@ -259,6 +276,8 @@ class _Reader:
             links={(one.id, link.to): (link.strength, link.reason) for one in signals for link in one.links},
             sexual=frozenset(one.id for one in signals if one.tags.get("sexual")),
             rule_outs={one.id: one.texts["rule_outs"] for one in signals if "rule_outs" in one.texts},
+            purposes=self.purposes(),
+            even=self.even(),
             forms=self.words(self.data, "forms"),
             **named,
         )
@@ -290,6 +309,19 @@ class _Reader:
                 if self.sheets[sheet].get("own") != "open":
                     raise self.fail(f'{level}: "{sheet}" is not open as an own sheet')
         return found
+
+    def even(self) -> Even:
+        self.place = "even"
+        counts = ("steps", "minutes", "sheets", "sheet_days", "habits", "words")
+        holder = self.table(self.data, "even", (*counts, "times", "habit_sheets"))
+        numbers = {name: self.number(holder, name, 1) for name in counts}
+        sheets = self.words(holder, "habit_sheets", list(self.sheets))
+        return Even(**numbers, times=self.fraction(holder, "times", 10), habit_sheets=sheets)
+
+    def purposes(self) -> dict[str, Text]:
+        self.place = "purposes"
+        holder = self.table(self.data, "purposes", list(self.sheets), needed=False)
+        return {sheet: self.text(holder, sheet, f"suggestion.purposes.{sheet}") for sheet in holder}
 
     def reds(self) -> dict[str, tuple[str, ...]]:
         self.place = "red"

@@ -24,6 +24,7 @@ from clinic.domain.audience import (
     CASE_SCOPES,
     REACHED,
     READ_ONLY,
+    SHEETS,
     STEPPED_UP,
     TWO_PEOPLE,
     VIEWS,
@@ -154,6 +155,13 @@ class Keyholder(SystemKeys):
         given = self.give_list(request_of_now(), token, list(case_ids))
         return {one.case_id: view_of(one) for one in given}
 
+    def paper(self, token: str, case_id: UUID, recipient: Recipient) -> dict[str, dict[str, str]]:
+        """What paper needs of the card, by partner: languages, paper, size. No key, and the gate is not asked.
+
+        The first layer shows the same. It counts as the purpose of that recipient's sheet. Raises as `open` does.
+        """
+        return self.give_paper(request_of_now(), token, case_id, recipient)
+
     def create(self, token: str, case_id: UUID) -> tuple[list[KeyRing], KeyView]:
         """Keys for a new case: the rows to store with it, and a view to seal its card. Raises SignIn, Denied."""
         rows, given = self.give_new(token, case_id)
@@ -215,6 +223,19 @@ class Keyholder(SystemKeys):
             self._granted(session, signed, wanted, "list")
             keys, erased = self._keys(session, signed.who, wanted, VIEWS["list"])
         return [_given("list", one, signed, keys[one], VIEWS["list"], erased) for one in wanted]
+
+    def give_paper(self, request_id: str, token: str, case_id: UUID, recipient: Recipient) -> dict[str, dict[str, str]]:
+        """What `paper` gives."""
+        if recipient not in SHEETS:
+            raise NotYours
+        purpose = SHEETS[recipient]
+        self._asked.once(request_id, purpose, [case_id])
+        with Session(self._engine) as session:
+            signed = self._signed(session, token)
+            case = self._granted(session, signed, [case_id], purpose)[case_id]
+            keys, _ = self._keys(session, signed.who, [case_id], {"head"})
+            found = _paper(open_card(case, *_opener(keys[case_id]["head"])), recipient)
+        return {one: {name: text for name, text in of.items() if name != "variant"} for one, of in found.items()}
 
     def give_new(self, token: str, case_id: UUID) -> tuple[list[KeyRing], Given]:
         """What `create` makes its view of."""
@@ -507,12 +528,7 @@ class Keyholder(SystemKeys):
         for one in {asked, named or asked}:
             if not self._gate(card.get("ruling"), self._today(), one, mine):
                 raise Refused
-        partners = card.get("partners", {})
-        whose = {one: partners.get(one, {}) for one in (("a", "b") if mine == "joint" else (mine,))}
-        return {
-            partner: {name: values.get(name, "") for name in ON_PAPER if name != "variant" or mine != "joint"}
-            for partner, values in whose.items()
-        }
+        return _paper(card, mine)
 
     def _office_said(self, id_: UUID, sealed: bytes) -> dict[str, Any]:
         try:
@@ -541,6 +557,16 @@ def token_hash(token: str) -> bytes:
 def live(row: SignedIn, now: datetime) -> bool:
     """Whether a session is neither locked nor too old."""
     return not asleep(row, now) and not over(row, now)
+
+
+def _paper(card: Mapping[str, Any], recipient: Recipient) -> dict[str, dict[str, str]]:
+    """What paper needs of the card: that recipient's, no one else's. A couple's sheet uses the neutral form."""
+    partners = card.get("partners", {})
+    whose = {one: partners.get(one, {}) for one in (("a", "b") if recipient == "joint" else (recipient,))}
+    return {
+        partner: {name: values.get(name, "") for name in ON_PAPER if name != "variant" or recipient != "joint"}
+        for partner, values in whose.items()
+    }
 
 
 def _given(

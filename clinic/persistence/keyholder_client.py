@@ -74,6 +74,10 @@ class KeyholderClient:
         given = self._call("give_list", request_id(), token, list(case_ids))
         return {one.case_id: view_of(one) for one in given}
 
+    def paper(self, token: str, case_id: UUID, recipient: Recipient) -> dict[str, dict[str, str]]:
+        """As `Keyholder.paper`."""
+        return dict(self._call("give_paper", request_id(), token, case_id, recipient))
+
     def create(self, token: str, case_id: UUID) -> tuple[list[KeyRing], KeyView]:
         """As `Keyholder.create`."""
         rows, given = self._call("give_new", token, case_id)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from dataclasses import replace as replaced
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from clinic.domain.audience import About, Purpose, Scope
 from clinic.domain.errors import Denied
 from clinic.persistence import sealing
-from clinic.persistence.models import Autosave, Case, Part, Print, Record
+from clinic.persistence.models import Appointment, Autosave, Case, Part, Print, Record
 
 
 class NotYours(Denied):
@@ -200,6 +201,23 @@ class KeyView:
         bound = sealing.bind("print", 1, row.id, self.case_id, scope, row.key_id)
         return dict(sealing.unseal(cipher, row.sealed, bound))
 
+    def seal_appointment(self, id_: UUID, start: datetime, content: Mapping[str, Any]) -> bytes:
+        """How long an appointment of this case is and who comes. Raises NotYours, Denied."""
+        key_id = self._for_writing("head")
+        return sealing.seal(self._ciphers[key_id][1], content, self._appointment_bound(id_, start, key_id))
+
+    def open_appointment(self, row: Appointment) -> dict[str, Any]:
+        """What was sealed with an appointment. Raises NotYours, Damaged (also when its start is another one)."""
+        key_id = self.key_of("head")
+        if row.case_id != self.case_id:
+            raise NotYours
+        bound = self._appointment_bound(row.id, row.start, key_id)
+        return dict(sealing.unseal(self._cipher(key_id)[1], row.sealed, bound))
+
+    def _appointment_bound(self, id_: UUID, start: datetime, key_id: UUID) -> bytes:
+        moment = start.astimezone(UTC).isoformat()
+        return sealing.bind("appointment", 1, id_, self.case_id, moment, key_id)
+
     def forget(self, key_ids: Iterable[UUID]) -> None:
         """Lose keys whose rows were just destroyed: from now on this view opens what everybody else still opens."""
         gone = frozenset(key_ids)
@@ -272,6 +290,25 @@ def request() -> Iterator[None]:
     if _REQUEST.get() is not None:
         yield
         return
+    mine = _Request()
+    token = _REQUEST.set(mine)
+    try:
+        yield
+    finally:
+        _REQUEST.reset(token)
+        for view in mine.views:
+            view.close()
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """One item of a pack: a request of its own inside another, which has opened nothing and opens nothing after it.
+
+    Its purpose and its case are its own, and its views close at its end. Raises NotYours: a view is open already.
+    """
+    current = _REQUEST.get()
+    if current is not None and current.views:
+        raise NotYours
     mine = _Request()
     token = _REQUEST.set(mine)
     try:

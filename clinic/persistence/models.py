@@ -211,6 +211,20 @@ class Grant(Base):
     sealed: Mapped[bytes]
 
 
+class Appointment(Base):
+    """When a couple comes. `start` is plain (CONFIDENTIALITY, "Metadata"); how long and who comes is sealed.
+
+    Sealed under the case's head key, bound to this row and this start: one that was moved by hand does not open.
+    """
+
+    __tablename__ = "appointment"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("case.id"), index=True)
+    start: Mapped[datetime] = mapped_column(index=True)
+    sealed: Mapped[bytes]
+
+
 class KeyRing(Base):
     """A data key of a case, wrapped. `tag` = HMAC(index, case, scope): the scope itself is not written.
 

@@ -7,6 +7,8 @@ import signal
 import socket
 from contextlib import suppress
 
+from weasyprint.document import Document
+
 from clinic.domain.page import Page
 from clinic.press import render, wire
 from clinic.press.limits import Limits
@@ -20,15 +22,22 @@ class _TooLarge(Exception):
 
 
 def serve(channel: socket.socket, limits: Limits) -> None:
-    """Answer `pdf` and `images` orders. If one fails, the reply has `kind` (of PressError) and `where`."""
+    """Answer orders: `pdf`, `images`; for a pack `add`, as often as it has pages, then `join`.
+
+    If one fails, the reply has `kind` (of PressError) and `where`.
+    """
     _confine(limits)
+    added: list[Document] = []
     while frame := wire.receive(channel):
-        signal.setitimer(signal.ITIMER_REAL, limits.seconds + GRACE)  # its default action ends the process
-        header, body = _answer(*frame, limits)
+        seconds = limits.seconds_for(frame[0]["do"]) + GRACE
+        signal.setitimer(signal.ITIMER_REAL, seconds)  # its default action ends the process
+        header, body = _answer(*frame, limits, added)
         signal.setitimer(signal.ITIMER_REAL, 0)
         wire.send(channel, header, body)
         del frame, body
         gc.collect()
+        if added:
+            gc.freeze()  # laid out pages stay to the end: nobody needs to look at them again and again
 
 
 def _confine(limits: Limits) -> None:
@@ -42,10 +51,16 @@ def _confine(limits: Limits) -> None:
             resource.setrlimit(which, (amount, amount))
 
 
-def _answer(order: wire.Header, body: bytes, limits: Limits) -> tuple[wire.Header, bytes]:
+def _answer(order: wire.Header, body: bytes, limits: Limits, added: list[Document]) -> tuple[wire.Header, bytes]:
     try:
         if order["do"] == "pdf":
             return {}, _within(render.pdf(Page.from_json(body)), limits)
+        if order["do"] == "add":
+            added.append(render.laid_out(Page.from_json(body)))
+            return {"sides": len(added[-1].pages)}, b""
+        if order["do"] == "join":
+            piles = [[added[place] for place in pile] for pile in order["piles"]]
+            return {}, _within(render.joined(piles), limits)
         content = render.pdf(Page.from_json(body)) if order["of"] == "page" else body
         pictures = list(render.images(content, int(order["dpi"])))
         return {"sizes": [len(picture) for picture in pictures]}, _within(b"".join(pictures), limits)

@@ -28,6 +28,7 @@ Kind = Literal["timeout", "memory", "size", "log", "lost"]
 
 START_SECONDS = 60  # for importing the engine on a slow machine
 WAIT_SECONDS = 30  # for a free place among the children
+KILLED = 3  # how often the child of one pack is replaced
 REUSE = 200  # pages of one child that draws blanks only
 DPI = 24, 300  # bounds of a picture
 NO_MEMORY = {signal.SIGABRT, signal.SIGTRAP}  # how the C libraries end when they get none
@@ -110,6 +111,21 @@ class Press:
             start += size
         return pictures
 
+    @contextmanager
+    def packing(self) -> Iterator["Pack"]:
+        """A child for one pack: pages go in one by one, and come out as one file; killed at the end of the block."""
+        with self.child() as child:
+            yield Pack(child, self._limits)
+
+    def pack(self, piles: Sequence[Sequence[Page]]) -> bytes:
+        """One file of several pages, each pile on a new sheet of paper. Raises PressError for the first bad page."""
+        with self.packing() as packing:
+            for pile in piles:
+                for page in pile:
+                    packing.add(page)
+            places = iter(range(sum(map(len, piles))))
+            return packing.join([[next(places) for _ in pile] for pile in piles])
+
     def blank(self, page: Page) -> bytes:
         """The PDF of a page without any opened answer; the child is used again. Raises as `pdf` does."""
         with self._blanks:
@@ -135,17 +151,22 @@ class Child:
         except _Lost:
             raise PressError("lost") from None
 
+    @property
+    def alive(self) -> bool:
+        """Whether it has a process, which knows what was sent to it."""
+        return self._process is not None
+
     def close(self) -> None:
         """Kill the process, if there is one."""
         process, self._process = self._process, None
         if process:
             process.end()
 
-    def _ask_once(self, order: wire.Header, body: bytes) -> tuple[wire.Header, bytes]:
+    def _ask_once(self, order: wire.Header, body: bytes, go_on: bool = False) -> tuple[wire.Header, bytes]:
         if self._process is None:
             self._process = self._makers.take()
         process, channel = self._process, self._process.channel
-        deadline = time.monotonic() + self._limits.seconds
+        deadline = time.monotonic() + self._limits.seconds_for(order["do"])
         try:
             wire.send(channel, order, body, deadline)
             frame = wire.receive(channel, deadline)
@@ -160,9 +181,61 @@ class Child:
                 raise PressError("memory")
             raise _Lost
         if kind := frame[0].get("kind"):
-            self.close()
+            if not (go_on and kind == "log"):  # after a limit nobody knows how it stands with the process
+                self.close()
             raise PressError(kind, frame[0].get("where", ""))
         return frame
+
+
+class Pack:
+    """One pack on its way through one child. A page that fails is left out; those before it are still there.
+
+    A child that was killed over a page is replaced, and gets the good pages again.
+    """
+
+    def __init__(self, child: Child, limits: Limits) -> None:
+        self._child, self._limits = child, limits
+        self._good: list[bytes] = []
+        self._sides = self._killed = 0
+
+    def add(self, page: Page) -> int:
+        """Lay out one more page: its number of sides. Its place is its count among the pages that were added.
+
+        Raises PressError (kind size: the pack is full).
+        """
+        if len(self._good) >= self._limits.pack or self._sides >= self._limits.sides:
+            raise PressError("size", "pack")
+        body = _packed(page)
+        sides = int(self._ask({"do": "add"}, body)[0]["sides"])
+        self._good.append(body)
+        self._sides += sides
+        return sides
+
+    @property
+    def pages(self) -> int:
+        """How many pages were added."""
+        return len(self._good)
+
+    def join(self, piles: Sequence[Sequence[int]]) -> bytes:
+        """One file of the pages at these places. It may be asked for again with other places. Raises PressError."""
+        return self._ask({"do": "join", "piles": [list(pile) for pile in piles if pile]}, b"")[1]
+
+    def _ask(self, order: wire.Header, body: bytes) -> tuple[wire.Header, bytes]:
+        with suppress(_Lost):
+            return self._once(order, body)
+        try:
+            return self._once(order, body)
+        except _Lost:
+            raise PressError("lost") from None
+
+    def _once(self, order: wire.Header, body: bytes) -> tuple[wire.Header, bytes]:
+        if not self._child.alive:
+            self._killed += bool(self._good)
+            if self._killed > KILLED:
+                raise PressError("lost", "pack")
+            for page in self._good:
+                self._child._ask_once({"do": "add"}, page, go_on=True)
+        return self._child._ask_once(order, body, go_on=True)
 
 
 class _Lost(Exception):

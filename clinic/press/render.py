@@ -6,12 +6,13 @@ FONTCONFIG_FILE must be set before this module is imported: the engine reads its
 import io
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import PurePath
 from typing import Any, NoReturn
 
+import pydyf
 import pypdfium2
 from weasyprint import CSS, HTML
 from weasyprint.document import Document
@@ -76,13 +77,52 @@ def pdf(page: Page) -> bytes:
     fetched.
     """
     with _silence():
-        source = HTML(string=page.html, url_fetcher=_NOTHING)
-        styles = [_parsed(text) for text in page.styles]
-        document = source.render(stylesheets=styles, font_config=_FONTS, pdf_variant=VARIANT)
-        _check(document)
-        document.metadata = DocumentMetadata(title=page.title, lang=page.lang)
-        content: bytes = document.write_pdf(pdf_variant=VARIANT, finisher=_fill_empty_texts)
+        content: bytes = _laid_out(page).write_pdf(pdf_variant=VARIANT, finisher=_fill_empty_texts)
     return content
+
+
+def laid_out(page: Page) -> Document:
+    """A page on its way into a pack: checked and broken into sides, not written yet. Raises as `pdf` does."""
+    with _silence():
+        return _laid_out(page)
+
+
+def joined(piles: Sequence[Sequence[Document]]) -> bytes:
+    """Piles of laid out pages as one file, tags and all; each pile begins on a new sheet of paper.
+
+    The file is called what its first page is called; where another language begins, the tags say so.
+    """
+    sides: list[Any] = []
+    tongues: list[str] = []
+    with _silence():
+        for pile in piles:
+            if len(sides) % 2:  # the back of the last pile's last sheet stays empty
+                sides += _empty_like(sides[-1])
+                tongues.append(tongues[-1])
+            for document in pile:
+                sides += document.pages
+                tongues += [document.metadata.lang] * len(document.pages)
+        whole = piles[0][0].copy(sides)
+        finisher = partial(_finish_pack, tongues)
+        content: bytes = whole.write_pdf(pdf_variant=VARIANT, finisher=finisher)
+    return content
+
+
+def _laid_out(page: Page) -> Document:
+    source = HTML(string=page.html, url_fetcher=_NOTHING)
+    styles = [_parsed(text) for text in page.styles]
+    document = source.render(stylesheets=styles, font_config=_FONTS, pdf_variant=VARIANT)
+    _check(document)
+    document.metadata = DocumentMetadata(title=page.title, lang=page.lang)
+    return document
+
+
+def _empty_like(side: Any) -> list[Any]:
+    """One side of the same paper with nothing on it."""
+    size = f"@page {{ size: {side.width}px {side.height}px; margin: 0 }}"
+    source = HTML(string="<!DOCTYPE html><html><body></body></html>", url_fetcher=_NOTHING)
+    document = source.render(stylesheets=[_parsed(size)], font_config=_FONTS, pdf_variant=VARIANT)
+    return list(document.pages)
 
 
 def images(content: bytes, dpi: int) -> Iterator[bytes]:
@@ -131,6 +171,17 @@ def _check(document: Document) -> None:
         for kind, target, *_ in page.links:
             if kind == "attachment" or (kind == "external" and not LINK.match(target)):
                 raise Complaint("link", [target])
+
+
+def _finish_pack(tongues: Sequence[str], document: Document, file: Any) -> None:
+    """Say in the tags which language each sheet is in: the engine knows one for the whole file only."""
+    _fill_empty_texts(document, file)
+    there = {item.reference: item for item in file.objects}
+    root = next(item for item in file.objects if isinstance(item, dict) and item.get("S") == "/Document")
+    of_page = dict(zip(file.page_references, tongues, strict=True))
+    for reference in root["K"]:
+        element = there[reference]
+        element["Lang"] = pydyf.String(of_page[element["Pg"]])
 
 
 def _fill_empty_texts(document: Document, file: Any) -> None:

@@ -55,17 +55,7 @@ class CasePage:
 
     def paper_of(self, recipient: Recipient) -> dict[str, str]:
         """The usual paper of a recipient: locale, beside, paper, size. Joint: A's language, with B's beside it."""
-        first = self.partners["b" if recipient == "b" else "a"]
-        beside = first.beside
-        if recipient == "joint" and self.partners["b"].language != first.language:
-            beside = self.partners["b"].language
-        large = recipient == "joint" and self.partners["b"].size == "large"
-        return {
-            "locale": first.language,
-            "beside": beside,
-            "paper": first.paper,
-            "size": "large" if large else first.size,
-        }
+        return _usual(self.partners, recipient)
 
 
 @dataclass(frozen=True)
@@ -130,6 +120,14 @@ def case_page(store: Store, token: str, case_id: str, layer: Layer = "case") -> 
         return _page(row, view, staff=layer == "staff")
 
 
+def usual_paper(store: Store, token: str, case_id: str, recipient: Recipient) -> dict[str, str]:
+    """`CasePage.paper_of` for a request that prints: the keyholder says it, no view is opened. Raises NotFound."""
+    with unit_of_work(store, token) as session:
+        audit.note(session, "case.view", case=case_id)
+        cards = store.keyholder.paper(token, ident(case_id), recipient)
+        return _usual({one: _partner(card, staff=False) for one, card in cards.items()}, recipient)
+
+
 def update_card(store: Store, token: str, case_id: str, rev: int, partners: Mapping[str, PartnerCard]) -> int:
     """Save the partners' cards; the new revision. Raises Conflict if the card moved on."""
     if set(partners) != set(PARTNERS):
@@ -183,6 +181,20 @@ def _page(row: Case, view: KeyView, staff: bool, unfinished: int = 0) -> CasePag
     partners = {one: _partner(card["partners"][one], staff) for one in PARTNERS}
     ruling = card.get("ruling") or {} if staff else {}
     return CasePage(str(row.id), row.code, partners, row.touched_on, row.archived, unfinished, row.rev, ruling)
+
+
+def _usual(partners: Mapping[str, PartnerCard], recipient: Recipient) -> dict[str, str]:
+    first = partners["b" if recipient == "b" else "a"]
+    beside = first.beside
+    if recipient == "joint" and partners["b"].language != first.language:
+        beside = partners["b"].language
+    large = recipient == "joint" and partners["b"].size == "large"
+    return {
+        "locale": first.language,
+        "beside": beside,
+        "paper": first.paper,
+        "size": "large" if large else first.size,
+    }
 
 
 def _partner(data: Mapping[str, Any], staff: bool) -> PartnerCard:

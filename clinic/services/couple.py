@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
+from clinic.domain import release
 from clinic.domain.answer import shown
 from clinic.domain.definition import SILENT, Definition, Placed, Text
 from clinic.persistence import audit, texts
@@ -14,6 +15,7 @@ from clinic.persistence.models import Case, Part
 from clinic.persistence.store import Store
 from clinic.services import records, wordings
 from clinic.services import records_parts as parts
+from clinic.services import release as releases
 from clinic.services.unit_of_work import ident, unit_of_work
 
 # Their title names what the counsellor does: the section that both may read speaks for itself.
@@ -39,6 +41,7 @@ class CoupleView:
     id: str
     code: str
     groups: tuple[tuple[Shared, ...], ...] = field(repr=False)
+    released: release.Shared = field(repr=False)  # what each gave to both
 
 
 def couple_view(store: Store, token: str, case_id: str) -> CoupleView:
@@ -54,13 +57,16 @@ def couple_view(store: Store, token: str, case_id: str) -> CoupleView:
             answers, _ = parts.opened_parts(view, head, rows)
             if not answers:  # a part is there for every record, answered or not: it says nothing
                 continue
+            if head.definition == release.RELEASED:
+                continue
             wording = wordings.of_parts(view, head, rows)
             definition = wording.of(texts.read(session, head.sha))
             day = date.fromisoformat(head.held_on)
             placed = [one for one in shown(definition, head.about, answers) if one.scope == "joint"]
             found += _shared(definition, placed, answers, day, wording.locale)
         code = session.get_one(Case, view.case_id).code
-        return CoupleView(str(view.case_id), code, _groups(found))
+        given = release.shared(release.values(releases.read(session, view)))
+        return CoupleView(str(view.case_id), code, _groups(found), given)
 
 
 def _shared(

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,11 +18,12 @@ from clinic.config import Settings
 from clinic.domain.answer import Checked, gather, leaves
 from clinic.domain.definition import Definition
 from clinic.domain.errors import Usage
+from clinic.domain.homework import PLAN
 from clinic.persistence import keyholder_client
 from clinic.persistence.models import Account
 from clinic.persistence.store import Store, create
 from clinic.press.press import Press
-from clinic.services import accounts, cases, print_sheet, records
+from clinic.services import accounts, appointments, cases, print_sheet, records
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from clinic.services.print_sheet import Printed
@@ -62,6 +63,16 @@ PRINTS: Final = (
 )
 
 
+# Days ahead, case, start, minutes, who comes.
+MEETINGS: Final = (
+    (0, "K-1001", time(9, 30), 50, "both"),
+    (0, "K-1003", time(14), 50, "a"),
+    (1, "K-1001", time(10), 80, "both"),
+    (1, "K-1002", time(11, 30), 50, "both"),
+    (1, "K-1003", time(15), 50, "b"),
+)
+
+
 @contextmanager
 def running(settings: Settings) -> Iterator[None]:
     """A demo instance, made when the folder is empty, and its keyholder, which all that follows asks."""
@@ -83,10 +94,13 @@ def prepare(settings: Settings) -> str:
             raise Usage(f"{settings.instance} holds real records. The demo leaves it alone.")
         if _nobody(store):
             accounts.create_account(store, ACCOUNT, password, "Demo counsellor")
-            _fill(store, accounts.sign_in(store, ACCOUNT, password))
+            token = accounts.sign_in(store, ACCOUNT, password)
+            _fill(store, token)
+            _meet(store, token)
         else:
             store.remember(definitions().values())  # it may have been made with the texts of an older checkout
             accounts.set_password(store, ACCOUNT, password)
+            _meet(store, accounts.sign_in(store, ACCOUNT, password))
         _staff(store, password)
     finally:
         store.close()
@@ -129,12 +143,26 @@ def _fill(store: Store, token: str) -> None:
     for couple in tomllib.loads(COUPLES.read_text("utf-8"))["couple"]:
         partners = {side: PartnerCard(**couple[side]) for side in ("a", "b")}
         case_id = cases.open_case(store, token, partners, couple["code"])
+        plans: dict[str, str] = {}
         for row in sorted(couple["record"], key=lambda one: -one["days_ago"]):
             held_on = store.today() - timedelta(days=row["days_ago"])
-            record_id = records.start(store, token, case_id, row["definition"], row["about"], held_on)
+            of = plans.get(row.get("of", ""), "")
+            record_id = records.start(store, token, case_id, row["definition"], row["about"], held_on, of)
+            plans |= {row["about"]: record_id} if row["definition"] == PLAN else {}
             record = records.read(store, token, record_id)
             answers = row["answers"] | _days(record.definition, row, held_on)
             records.finish(store, token, record_id, record.rev, Checked(answers, {}, {}))
+
+
+def _meet(store: Store, token: str) -> None:
+    """Meetings of today and tomorrow, so that a day shows something whenever the demo starts."""
+    days = [appointments.today(store) + timedelta(days=ahead) for ahead in (0, 1)]
+    if any(appointments.of_day(store, token, day) for day in days):
+        return
+    codes = {one.code: one.id for one in cases.caseload(store, token)}
+    for ahead, code, at, minutes, who in MEETINGS:
+        if code in codes:
+            appointments.add(store, token, codes[code], days[ahead], at, minutes, who)
 
 
 def _days(definition: Definition, row: dict[str, Any], held_on: date) -> dict[str, Any]:

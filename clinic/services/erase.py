@@ -18,7 +18,7 @@ from clinic.domain.errors import Refused, SecondPerson
 from clinic.persistence import audit, sealing
 from clinic.persistence.engine import BUSY
 from clinic.persistence.keyview import Given, Head, KeyView
-from clinic.persistence.models import Autosave, Case, Grant, KeyRing, Part, Print, Record, Request
+from clinic.persistence.models import Appointment, Autosave, Case, Grant, KeyRing, Part, Print, Record, Request
 from clinic.persistence.store import Store
 from clinic.persistence.vault import Vault, Wrapped
 from clinic.services import cases, erasures, export, notices, retention, rulings
@@ -146,6 +146,7 @@ def carry_out(store: Store, session: Session, view: KeyView, row: Case, whom: Wh
     _destroy(session, keys)
     view.forget(keys)
     _empty_heads(session, view)
+    _cancel(session, view, whom)
     session.flush()
     card = view.open_card(row)
     erased = sorted({*(card.get("erased") or ()), whom})
@@ -195,7 +196,7 @@ def _rewrite(connection: Any) -> None:
     driver.autocommit = True
     try:
         driver.execute("SET lock_timeout = 100")  # ms; while it waits for a reader, everybody else waits for it
-        for table in ("key_ring", '"case"', "record", "autosave", "print"):
+        for table in ("key_ring", '"case"', "record", "autosave", "print", "appointment"):
             while not _rewritten(driver, table) and time.monotonic() < end:
                 time.sleep(0.1)  # as above: if the reader stays there, the next start does it
     finally:
@@ -238,6 +239,13 @@ def _empty_heads(session: Session, view: KeyView) -> None:
                 session.execute(delete(Part).where(Part.record_id == row.id))
                 session.execute(delete(Record).where(Record.id == row.id))
                 session.expunge(row)
+
+
+def _cancel(session: Session, view: KeyView, whom: Whom) -> None:
+    """Appointments of somebody alone tell of that person; those of both stay. Of a closed case all go."""
+    for row in session.scalars(select(Appointment).where(Appointment.case_id == view.case_id)).all():
+        if whom in ("case", view.open_appointment(row)["who"]):
+            session.delete(row)
 
 
 def _nothing(row: Record) -> Head:

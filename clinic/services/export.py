@@ -27,7 +27,7 @@ from clinic.i18n.catalogue import Catalogue, catalogue
 from clinic.i18n.locales import translated
 from clinic.persistence import audit, texts
 from clinic.persistence.keyview import Head, KeyView
-from clinic.persistence.models import Case, Part, Print, Request
+from clinic.persistence.models import Appointment, Case, Part, Print, Request
 from clinic.persistence.store import Store
 from clinic.services import records_parts as parts
 from clinic.services import terminal, wordings
@@ -136,6 +136,7 @@ def of_file(store: Store, token: str, case_id: str, request: str, locale: str = 
             "card": {name: value for name, value in view.open_card(row).items() if name != "ruling"},
             "entries": [_whole(one, ids) for one in entries],
             "printed": _printed(session, view),
+            "appointments": _appointments(session, view),
         }
         return _export(_json(content), "json")
 
@@ -292,6 +293,11 @@ def _printed(session: Session, view: KeyView) -> list[dict[str, Any]]:
         for content in [view.open_print(row)]
     ]
     return sorted(found, key=lambda one: (one["day"], one["sheet"]))
+
+
+def _appointments(session: Session, view: KeyView) -> list[dict[str, Any]]:
+    rows = session.scalars(select(Appointment).where(Appointment.case_id == view.case_id).order_by(Appointment.start))
+    return [{"start": row.start.isoformat(), **view.open_appointment(row)} for row in rows]
 
 
 def _json(content: Any) -> bytes:

@@ -3,10 +3,12 @@
 Refusals live here; `documents` and `press` draw whatever they are given.
 """
 
-import secrets
+import hashlib
+import hmac
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -15,6 +17,7 @@ from clinic import documents
 from clinic.config import Settings
 from clinic.documents import Fonts, Options
 from clinic.domain.audience import Recipient, about_of
+from clinic.domain.code import new_code
 from clinic.domain.definition import Definition
 from clinic.domain.errors import ClinicError, NotFound, Refused, Unprintable, Usage
 from clinic.domain.page import Page
@@ -24,13 +27,11 @@ from clinic.i18n.locales import NAMES
 from clinic.persistence.store import Store
 from clinic.press import fonts
 from clinic.press.press import Press, PressError
-from clinic.services import cases, prints, records, terminal
+from clinic.services import cases, prints, records, release, terminal
 from clinic.services.definitions import definition as shipped
 from clinic.services.prints import PrintJob
 from clinic.services.readiness import readiness
 
-ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # 32 signs, none that is read as another
-CODE_LENGTH: Final = 8
 PICTURE_DPI: Final = 80
 
 Drawn = TypeVar("Drawn")
@@ -45,80 +46,152 @@ class Printed:
     code: str = ""
 
 
-def new_code() -> str:
-    """Eight random signs and a check sign; says nothing about case, sheet or order."""
-    signs = [secrets.randbelow(32) for _ in range(CODE_LENGTH)]
-    return "".join(ALPHABET[sign] for sign in (*signs, checksum(signs)))
+def blank(
+    press: Press,
+    job: PrintJob,
+    print_when: str = "reviewed",
+    own: Definition | None = None,
+    letterhead: tuple[str, ...] = (),
+) -> Printed:
+    """A blank sheet, shipped or the clinic's own: no case, no code. Says why it refuses.
 
-
-def checksum(signs: Sequence[int]) -> int:
-    """The check sign of a code: a weighted sum that finds any one wrong sign and nearly every swap of neighbours."""
-    return sum((2 * place + 1) * sign for place, sign in enumerate(signs)) % 32
-
-
-def blank(press: Press, job: PrintJob, print_when: str = "reviewed", own: Definition | None = None) -> Printed:
-    """A blank sheet, shipped or the clinic's own: no case, no code. Says why it refuses."""
+    `letterhead`: the clinic's lines, printed if the job asks for them.
+    """
     definition = own or shipped(job.sheet)
     if not definition.blank:
         raise Refused("refused_blank", sheet=definition.id)
     _known_languages(job)
     job = _language(definition, job, print_when)
-    page = _page(definition, None, job, code="")
+    page = _laid_out(_sheet(definition, None, job), job, "", letterhead if job.letterhead else ())
     return Printed(_drawn(lambda: press.blank(page)), "worksheet.pdf")
 
 
-def filled(store: Store, press: Press, token: str, case_id: str, job: PrintJob, print_when: str) -> Printed:
+@dataclass(frozen=True)
+class Opened:
+    """A case's sheet as its reader gets it: what the preflight lists and what the page is made of, one and the same.
+
+    `job` has the languages it prints in. `record` and `day` are those of the record whose answers stand on it, both
+    empty for a sheet to fill in; `plan` is what a review is of, if it is known.
+    """
+
+    job: PrintJob
+    definition: Definition
+    answers: Mapping[str, Any] | None = field(repr=False)
+    sheet: documents.Sheet = field(repr=False)
+    record: str = ""
+    day: date | None = None
+    plan: str = ""
+    sealed_in: str = ""  # the language that an agreement was signed in
+    letterhead: tuple[str, ...] = ()
+
+
+class Unseen(ClinicError):
+    """What would leave the room is not what was shown last; nothing was printed."""
+
+    http = 409
+
+    def __init__(self) -> None:
+        super().__init__("unseen")
+
+
+def filled(
+    store: Store, press: Press, token: str, case_id: str, job: PrintJob, print_when: str, seen: str | None = None
+) -> Printed:
     """A sheet of a case for its recipient: the signed record if there is one, else given with what is known.
 
-    Every refusal is the same line, whatever the cause (CONFIDENTIALITY, The gate).
+    `seen`: the mark of what was shown before (`mark`); raises Unseen if it would print anything else. Every refusal
+    is the same line, whatever the cause (CONFIDENTIALITY, The gate).
     """
-    page, code = prepare(store, token, case_id, job, print_when, new_code())
+    found, code = opened(store, token, case_id, job, print_when), new_code()
+    if seen is not None and not hmac.compare_digest(seen.encode(), mark(store, case_id, found).encode()):
+        raise Unseen
+    page = laid_out(found, code)
     with press.child() as child:
         pdf = _drawn(lambda: press.pdf(page, child))
-    prints.note(store, token, case_id, code, job)
+    known = None if found.record else found.answers
+    prints.note(store, token, case_id, code, job, found.definition.sha, found.record, found.plan, known)
     return Printed(pdf, f"{code}.pdf", code)
 
 
 def pictures(store: Store, press: Press, token: str, case_id: str, job: PrintJob, print_when: str) -> list[bytes]:
     """The pages as PNG, drawn in the child, for a look before printing. Nothing is noted and no code is given."""
-    page, _ = prepare(store, token, case_id, job, print_when, "")
+    return drawn(press, opened(store, token, case_id, job, print_when))
+
+
+def drawn(press: Press, found: Opened) -> list[bytes]:
+    """The same of a sheet that was opened already."""
+    page = laid_out(found, "")
     with press.child() as child:
         return _drawn(lambda: press.images(page, child, PICTURE_DPI))
 
 
 def prepare(store: Store, token: str, case_id: str, job: PrintJob, print_when: str, code: str) -> tuple[Page, str]:
-    """The finished page of a case's sheet, made from what its recipient may open.
+    """The finished page of a case's sheet, made from what its recipient may open."""
+    return laid_out(opened(store, token, case_id, job, print_when), code), code
+
+
+def opened(store: Store, token: str, case_id: str, job: PrintJob, print_when: str) -> Opened:
+    """What stands on a case's sheet, opened with its recipient's view only.
 
     A signed agreement prints in the words and the language it was signed in, whatever language is asked for.
     """
     _known_languages(job)  # before the gate: an unknown language is refused alike for an open and a closed sheet
     try:
-        definition, answers, signed_in = records.for_recipient(
-            store, token, case_id, job.recipient, job.sheet, job.record
-        )
+        paper = records.for_recipient(store, token, case_id, job.recipient, job.sheet, job.record)
+        definition, answers = paper.definition, paper.answers
         if job.recipient not in definition.recipients:
             raise Refused
         later = (
             records.added_for_recipient(store, token, case_id, job.recipient, job.sheet, job.record) if answers else []
         )
+        plan = ""
+        if definition.kind == "review":
+            plan = records.plan_for_recipient(store, token, case_id, job.recipient, job.sheet)
         if answers is None:
             answers = _known(store, token, case_id, definition, job)
-        if signed_in:
-            job = replace(job, locale=signed_in, beside="", draft=False)
+        answers = _with_released(store, token, case_id, definition, job, answers)
+        if paper.locale:
+            job = replace(job, locale=paper.locale, beside="", draft=False)
         else:
             job = _language(definition, job, print_when)
     except Refused:
         raise Refused from None
-    return _page(definition, answers, job, code, later), code
+    sheet = _sheet(definition, answers, job, later)
+    letterhead = store.settings.letterhead if job.letterhead else ()
+    return Opened(job, definition, answers, sheet, paper.record, paper.day, plan, paper.locale, letterhead)
+
+
+def laid_out(found: Opened, code: str) -> Page:
+    """Its page; raises Unprintable for a character that no font has."""
+    return _laid_out(found.sheet, found.job, code, found.letterhead)
+
+
+def mark(store: Store, case_id: str, found: Opened) -> str:
+    """What a page is known by, without saying anything of it: changes with every word and every choice of paper."""
+    job = found.job
+    choice = json.dumps([str(case_id), job.recipient, job.sheet, found.record])
+    page = laid_out(found, "").to_json()
+    return hmac.new(store.keyholder.web_secret(), choice.encode() + b"\0" + page, hashlib.sha256).hexdigest()
 
 
 def _known(store: Store, token: str, case_id: str, definition: Definition, job: PrintJob) -> dict[str, Any] | None:
     """Answers a fresh sheet begins with: the couple's own cycle, from the joint part of the latest map."""
     if "map.cycle" not in wants(definition) or job.recipient != "joint":
         return None
-    source, answers, _ = records.for_recipient(store, token, case_id, "joint", "map", "", beside=definition.id)
-    found = prefilled(definition, "couple", {"map.cycle": cycle(source, "couple", answers or {})})
+    source = records.for_recipient(store, token, case_id, "joint", "map", "", beside=definition.id)
+    found = prefilled(definition, "couple", {"map.cycle": cycle(source.definition, "couple", source.answers or {})})
     return found or None
+
+
+def _with_released(
+    store: Store, token: str, case_id: str, definition: Definition, job: PrintJob, answers: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """The same with what stands released to both, as it is today: never a copy that outlives a “no”."""
+    if "released" not in wants(definition) or job.recipient != "joint":
+        return answers
+    leaves = release.for_both(store, token, case_id, definition.id)
+    blocks = [placed.name for placed in definition.placed("couple") if placed.block.prefill == "released"]
+    return {**(answers or {}), **dict.fromkeys(blocks, leaves)} if leaves else answers
 
 
 def _known_languages(job: PrintJob) -> None:
@@ -136,20 +209,27 @@ def _language(definition: Definition, job: PrintJob, print_when: str) -> PrintJo
     return replace(job, draft=job.draft and drafts)
 
 
-def _page(
+def _page(definition: Definition, answers: Mapping[str, Any] | None, job: PrintJob, code: str) -> Page:
+    return _laid_out(_sheet(definition, answers, job), job, code)
+
+
+def _sheet(
     definition: Definition,
     answers: Mapping[str, Any] | None,
     job: PrintJob,
-    code: str,
     later: Sequence[tuple[Definition, date, Mapping[str, Any]]] = (),
-) -> Page:
+) -> documents.Sheet:
     about = about_of(job.recipient) if job.recipient else definition.abouts[0]
     sheet = documents.sheet(definition, answers, job.recipient, about)
     for addendum, day, words in later:
         sheet = documents.added(sheet, documents.sheet(addendum, words, job.recipient, about), day.isoformat())
+    return sheet
+
+
+def _laid_out(sheet: documents.Sheet, job: PrintJob, code: str, letterhead: tuple[str, ...] = ()) -> Page:
     books = [catalogue(tag) for tag in job.tags]
-    _printable(sheet, books)
-    options = Options(paper=job.paper, large=job.large, ink=job.ink, draft=job.draft)
+    _printable(sheet, books, letterhead)
+    options = Options(job.paper, job.large, job.ink, job.draft, letterhead)
     return documents.page(sheet, books, options, code=code, fonts=_fonts(job.tags))
 
 
@@ -163,10 +243,10 @@ def filled_page(definition: Definition, answers: Mapping[str, Any], job: PrintJo
     return _page(definition, answers, job, new_code())
 
 
-def _printable(sheet: documents.Sheet, books: Sequence[Catalogue]) -> None:
+def _printable(sheet: documents.Sheet, books: Sequence[Catalogue], letterhead: Sequence[str]) -> None:
     """A character that no font has is an error with its place, never a box on paper."""
     for book in books:
-        strings = list(documents.strings(sheet, book))
+        strings = [*documents.strings(sheet, book), *(("letterhead", line) for line in letterhead)]
         missing = fonts.uncovered("".join(text for _, text in strings), book.locale)
         if missing:  # rare, so only now the place is looked for
             place = next(place for place, text in strings if missing[0] in text)
@@ -204,17 +284,31 @@ def from_command_line(
     size: str,
     ink: Literal["full", "saver"],
     draft: bool,
+    letterhead: bool,
     account: str | None,
     token: Path | None = None,
 ) -> bytes:
     """`clinic print`: a blank without a case; else the case's sheet, as an account that may open it."""
     usual, print_when = (settings.paper, settings.print_when) if settings else ("a4", "reviewed")
-    job = PrintJob(sheet, to, locale, beside or "", paper or usual, size == "large", ink, draft)  # type: ignore[arg-type]
+    lines = settings.letterhead if settings else ()
+    if letterhead and not lines:
+        raise Usage("No letterhead is set: write its lines into config.toml, and name the instance.")
+    job = PrintJob(
+        sheet,
+        to,
+        locale,
+        beside or "",
+        paper or usual,  # type: ignore[arg-type]
+        size == "large",
+        ink,
+        draft,
+        letterhead=letterhead,
+    )
     press = Press()
     press.start()
     try:
         if case is None:
-            return blank(press, job, print_when).pdf
+            return blank(press, job, print_when, letterhead=lines).pdf
         if settings is None:
             raise Usage("name the instance that has the case")
         return _of_case(settings, press, account, token, case, job)

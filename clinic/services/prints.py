@@ -1,9 +1,9 @@
 """What went out: a row for every sheet of a case, its code only as a tag, the rest sealed for its recipient."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 from uuid import uuid4
 
 from sqlalchemy import select
@@ -20,6 +20,7 @@ class PrintJob:
     """What to print and how. `recipient` None is a blank; `record` a signed record to print filled.
 
     `home`: the reader was asked and takes it along; else it stays here. It is kept with the print, not on the paper.
+    `letterhead`: the clinic's own lines stand on it.
     """
 
     sheet: str
@@ -32,6 +33,7 @@ class PrintJob:
     draft: bool = False
     record: str = ""
     home: bool = False
+    letterhead: bool = False
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -39,8 +41,23 @@ class PrintJob:
         return (self.locale, self.beside) if self.beside and self.beside != self.locale else (self.locale,)
 
 
-def note(store: Store, token: str, case_id: str, code: str, job: PrintJob) -> None:
-    """Store that a sheet was printed, before its bytes are handed over. Raises Refused if the gate closed since."""
+def note(
+    store: Store,
+    token: str,
+    case_id: str,
+    code: str,
+    job: PrintJob,
+    sha: str = "",
+    record: str = "",
+    plan: str = "",
+    known: Mapping[str, Any] | None = None,
+) -> None:
+    """Store that a sheet was printed, before its bytes are handed over. Raises Refused if the gate closed since.
+
+    `sha`: the definition's text on it; `record`: the one whose answers stand on it; `plan`: what it is a review of;
+    `known`: answers that a sheet to fill in began with. By these its code leads to where answers are keyed in
+    (`entry`).
+    """
     if job.recipient is None:
         raise ValueError("a blank belongs to no case")
     scope = job.recipient
@@ -56,7 +73,10 @@ def note(store: Store, token: str, case_id: str, code: str, job: PrintJob) -> No
             "large": job.large,
             "draft": job.draft,
             "home": job.home,
-            "record": job.record,
+            "record": record or job.record,
+            "sha": sha,
+            "plan": plan,
+            "known": dict(known or {}),
             "code": code,
             "day": store.today().isoformat(),
         }
@@ -67,13 +87,17 @@ def note(store: Store, token: str, case_id: str, code: str, job: PrintJob) -> No
 
 @dataclass(frozen=True)
 class Sent:
-    """A sheet that went out: for whom, which, on which day, its code, and whether it left the room."""
+    """A sheet that went out: for whom, which, on which day, its code, and whether it left the room.
+
+    `record`: the record whose answers stood on it, empty for a sheet to fill in.
+    """
 
     recipient: Recipient
     sheet: str
     day: date
     code: str
     home: bool
+    record: str = ""
 
 
 def given(store: Store, token: str, case_id: str) -> list[tuple[Recipient, str, date]]:
@@ -92,7 +116,8 @@ def sent(store: Store, token: str, case_id: str) -> list[Sent]:
             if scope in RECIPIENTS:
                 content = view.open_print(row)
                 day, home = date.fromisoformat(content["day"]), bool(content.get("home"))
-                found.append(Sent(scope, str(content["sheet"]), day, str(content["code"]), home))
+                record = str(content.get("record", ""))
+                found.append(Sent(scope, str(content["sheet"]), day, str(content["code"]), home, record))
         return sorted(found, key=lambda one: one.day)
 
 

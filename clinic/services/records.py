@@ -13,11 +13,12 @@ from uuid import UUID, uuid4
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from clinic.domain import formulation
+from clinic.domain import formulation, release
 from clinic.domain.answer import Answers, Checked, kept, missing, shown
 from clinic.domain.audience import ABOUTS, RECIPIENTS, SHEETS, About, Recipient, Scope, about_of
 from clinic.domain.definition import Definition, Text
 from clinic.domain.errors import Conflict, Denied, Invalid, NotFound, Refused
+from clinic.domain.homework import PLAN
 from clinic.i18n.locales import SOURCE
 from clinic.persistence import audit, texts
 from clinic.persistence.keyholder import Head, KeyView
@@ -51,11 +52,16 @@ class RecordLine:
 
 
 class ForPaper(NamedTuple):
-    """What a recipient's sheet is made of. `locale`: the language its wording was sealed in, empty for most."""
+    """What a recipient's sheet is made of. `locale`: the language its wording was sealed in, empty for most.
+
+    `record` and `day` are those of the signed record, if there is one.
+    """
 
     definition: Definition
     answers: dict[str, Any] | None
     locale: str = ""
+    record: str = ""
+    day: date | None = None
 
 
 # --------------------------------------------------------------------------- begin
@@ -77,16 +83,54 @@ def start(
         audit.note(session, "record.started", case=case_id)
         view = store.keyholder.open(token, ident(case_id), "staff")
         definition = current(store, definition_id)
-        if definition.kind == "addendum":
-            raise NotFound
-        parts.must_write(view, definition.id)
-        if about not in ABOUTS or about not in definition.abouts:
-            raise Invalid({"about": "not_an_option"})
-        if of_record:
-            _in_case(session, view, of_record)
-        head = _new_head(store, view, definition, about, held_on or store.today(), of_record=of_record)
-        _insert(store, session, view, definition, head, parts.answers_only(answers or {}))
-        return str(head.record)
+        day = held_on or store.today()
+        return begin(store, session, view, definition, about, day, of_record, answers)
+
+
+def begin(
+    store: Store,
+    session: Session,
+    view: KeyView,
+    definition: Definition,
+    about: About,
+    day: date,
+    of_record: str = "",
+    answers: Answers | None = None,
+) -> str:
+    """`start` inside a unit of work, of any text of a definition."""
+    if definition.kind in ("addendum", release.KIND):  # these have a beginning of their own
+        raise NotFound
+    parts.must_write(view, definition.id)
+    if about not in ABOUTS or about not in definition.abouts:
+        raise Invalid({"about": "not_an_option"})
+    if of_record:
+        _in_case(session, view, of_record)
+    head = _new_head(store, view, definition, about, day, of_record=of_record)
+    _insert(store, session, view, definition, head, parts.answers_only(answers or {}))
+    return str(head.record)
+
+
+def at_once(
+    store: Store,
+    session: Session,
+    view: KeyView,
+    definition: Definition,
+    about: About,
+    answers: Answers,
+    supersedes: str = "",
+) -> str:
+    """Begin and finish a record of today in one act, inside a unit of work; its id. Raises Invalid, Denied.
+
+    `supersedes`: the record that it takes the place of.
+    """
+    parts.must_write(view, definition.id)
+    head = replace(_new_head(store, view, definition, about, store.today()), supersedes=supersedes)
+    _insert(store, session, view, definition, head, parts.answers_only({}))
+    begun = parts.opened(session, view, session.get_one(Record, head.record))
+    checked = parts.answers_only(answers)
+    _must_fit(begun, checked)
+    _write(store, session, view, begun, head.rev, _finished(begun, checked), True, SOURCE)
+    return str(head.record)
 
 
 def addendum(
@@ -174,8 +218,8 @@ def latest(store: Store, token: str, case_id: str, definition_id: str, about: Ab
         tag = store.keyholder.record_tag(view, definition_id)
         rows = session.scalars(select(Record).where(Record.case_id == view.case_id, Record.tag == tag, Record.signed))
         found = {row.id: parts.opened(session, view, row) for row in rows}
-        newest = _newest({id_: one.head for id_, one in found.items()}, definition_id, about)
-        return found[newest.record].view(view) if newest else None
+        last = newest({id_: one.head for id_, one in found.items()}, definition_id, about)
+        return found[last.record].view(view) if last else None
 
 
 def for_recipient(
@@ -199,7 +243,8 @@ def for_recipient(
         if head is None:
             return ForPaper(current(store, definition_id), None)
         answers, wording = _readable(session, view, head)
-        return ForPaper(wording.of(texts.read(session, head.sha)), answers, wording.locale)
+        day = date.fromisoformat(head.held_on)
+        return ForPaper(wording.of(texts.read(session, head.sha)), answers, wording.locale, str(head.record), day)
 
 
 def added_for_recipient(
@@ -215,6 +260,20 @@ def added_for_recipient(
             (texts.read(session, one.sha), date.fromisoformat(one.held_on), _readable(session, view, one)[0])
             for one in added
         ]
+
+
+def plan_for_recipient(
+    store: Store, token: str, case_id: str, recipient: Recipient | None, definition_id: str
+) -> str:
+    """The plan that a review for this reader is of: the newest that they know, if there is just one of that day."""
+    with unit_of_work(store, token) as session:
+        audit.note(session, "print.view", case=case_id, recipient=_recipient(recipient))
+        view, _ = _for_paper(store, token, case_id, recipient, definition_id, "")
+        mine = ("couple", recipient)
+        plans = [one for one in standing(view.heads) if one.definition == PLAN and one.about in mine]
+        newest = max((one.held_on for one in plans), default="")
+        found = [one for one in plans if one.held_on == newest]
+        return str(found[0].record) if len(found) == 1 else ""
 
 
 def _for_paper(
@@ -235,7 +294,7 @@ def _for_paper(
     case, sheet = ident(case_id), beside or definition_id
     record = _ident_or_refused(record_id) if record_id else None
     view = store.keyholder.open(token, case, SHEETS[recipient], sheet, recipient, record)
-    head = view.heads.get(record) if record else _newest(view.heads, definition_id, about_of(recipient))
+    head = view.heads.get(record) if record else newest(view.heads, definition_id, about_of(recipient))
     wanted = (definition_id, about_of(recipient))
     if definition_id == ADDENDUM:
         raise Refused
@@ -486,7 +545,8 @@ def _insert(
 
 
 def _must_be_signed(parent: Opened) -> None:
-    if not parent.row.signed:
+    """Also that it may be added to at all: what was released stays word for word, or is taken back."""
+    if not parent.row.signed or parent.definition.kind == release.KIND:
         raise Conflict
 
 
@@ -512,7 +572,7 @@ def _line(one: Opened) -> RecordLine:
     )
 
 
-def _newest(heads: Mapping[UUID, Head], definition_id: str, about: About) -> Head | None:
+def newest(heads: Mapping[UUID, Head], definition_id: str, about: About) -> Head | None:
     """The newest signed record of a definition about somebody; a corrected one counts no more."""
     fits = [head for head in standing(heads) if (head.definition, head.about) == (definition_id, about)]
     return max(fits, key=lambda head: (head.held_on, head.signed_at), default=None)
@@ -523,6 +583,11 @@ def standing(heads: Mapping[UUID, Head]) -> list[Head]:
     signed = [head for head in heads.values() if head.signed_at]
     old = {head.supersedes for head in signed}
     return [head for head in signed if str(head.record) not in old]
+
+
+def day_of(head: Head) -> date:
+    """The day a record is of."""
+    return date.fromisoformat(head.held_on)
 
 
 def same_blocks(old: Definition, new: Definition, about: About) -> set[str]:

@@ -46,7 +46,8 @@ def made(store: Store, records: Sequence[Opened], before: Mapping[str, Any]) -> 
 
 def opened(definition: Definition, head: Head, signed: bool, answers: Mapping[str, Any]) -> Opened:
     """A record as the formulation reads it."""
-    return Opened(definition, head.about, answers, date.fromisoformat(head.held_on), signed, head.changed)
+    day = date.fromisoformat(head.held_on)
+    return Opened(definition, head.about, answers, day, signed, head.changed, head.of_record)
 
 
 def _ruled(records: Sequence[Opened], before: Mapping[str, Any], today: date, tables: Tables) -> dict[str, Any]:

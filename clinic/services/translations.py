@@ -11,6 +11,7 @@ from clinic.documents import words
 from clinic.domain.answer import WRONG
 from clinic.domain.definition import Definition, Text
 from clinic.domain.errors import MESSAGES, Usage
+from clinic.domain.reminder import REMINDER
 from clinic.i18n import checking, merging
 from clinic.i18n.catalogue import catalogue
 from clinic.i18n.compiling import STATES
@@ -27,6 +28,7 @@ def handout_texts() -> Iterator[Text]:
     yield from library().texts()
     yield from tables().texts()
     yield from words.texts()
+    yield REMINDER
     yield from (Text(f"error.{id_}", text) for id_, text in MESSAGES.items())
     yield from (Text(f"wrong.{id_}", text) for id_, text in WRONG.items())
 

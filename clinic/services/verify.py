@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from clinic.domain.errors import Usage
 from clinic.persistence import audit, triggers
 from clinic.persistence.keyholder import Head, Keyholder, KeyView, NotYours
-from clinic.persistence.models import Account, Audit, Autosave, Case, KeyRing, Part, Print, Record
+from clinic.persistence.models import Account, Appointment, Audit, Autosave, Case, KeyRing, Part, Print, Record
 from clinic.persistence.sealing import Damaged
 from clinic.persistence.store import Store
 from clinic.services.unit_of_work import unit_of_work
@@ -167,6 +167,8 @@ def _case(session: Session, keyholder: Keyholder, case: Case, accounts: list[UUI
         view = _holder(views, printed.key_id)
         opens = _opening(view, partial(_print, printed), True, printed.key_id in erased)
         yield from _open(opens, f"print {printed.id}")
+    for meeting in session.scalars(select(Appointment).where(Appointment.case_id == case.id)):
+        yield from _open(partial(main.open_appointment, meeting), f"appointment {meeting.id}")
 
 
 def _part(part: Part, head: Any, view: KeyView) -> object:

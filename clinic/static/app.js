@@ -158,6 +158,38 @@ for (const button of all('[data-clear]')) {
   });
 }
 
+// -- keying in from paper: number keys choose in a group, Enter goes to the next question --
+for (const form of all('form[data-keys]')) {
+  const group = (one) => all(`[name="${CSS.escape(one.name)}"]`, form);
+  let typed = '';
+  let last = -1000;
+  const choose = (one, digit, at) => {
+    const members = group(one);
+    typed = at - last < 700 ? typed + digit : digit; // 1 and 0 is ten
+    last = at;
+    const named = (text) => members.find((member) => member.value === text);
+    const found = members.some((member) => /^\d+$/.test(member.value))
+      ? named(typed) ?? named(typed = digit) : members[Number(digit) - 1];
+    if (!found) return;
+    found.focus();
+    if (found.type === 'checkbox' || !found.checked) found.click();
+  };
+  form.addEventListener('keydown', (event) => {
+    const one = event.target;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (/^\d$/.test(event.key) && (one.type === 'radio' || one.type === 'checkbox')) {
+      event.preventDefault();
+      choose(one, event.key, event.timeStamp);
+    }
+    if (event.key === 'Enter' && one.matches('input, select')) {
+      event.preventDefault();
+      const stops = all('input, select, textarea, button', form).filter((next) => next.type !== 'hidden'
+        && !next.disabled && next.offsetParent && (next.name !== one.name || !one.name));
+      stops.find((next) => one.compareDocumentPosition(next) & Node.DOCUMENT_POSITION_FOLLOWING)?.focus();
+    }
+  });
+}
+
 // -- error summary: takes focus on load; its links land on the control --
 document.querySelector('[data-errors]')?.focus();
 document.addEventListener('click', (event) => {

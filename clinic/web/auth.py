@@ -15,7 +15,7 @@ from wtforms.validators import InputRequired
 
 from clinic.domain.errors import ClinicError, Denied, Invalid, SignIn, TooMany
 from clinic.services import accounts, factors, records, sessions
-from clinic.web import kept_post, passkeys, session
+from clinic.web import homework, kept_post, passkeys, session
 from clinic.web.clinic import store
 from clinic.web.doors import back, home
 from clinic.web.kept_post import KeptPost
@@ -274,6 +274,8 @@ def typed_again(post: KeptPost) -> bool:
     one: dict[str, str] = {name: lists.get(name, [""])[0] for name in ("tab", "rev")}
     rev = int(one["rev"]) if one["rev"].isascii() and one["rev"].isdecimal() and len(one["rev"]) < 10 else -1
     typed = {name: values for name, values in lists.items() if name not in ("tab", "rev", "do")}
+    if homework.tapped(lists):
+        homework.keep(records.read(store(), token(), record), lists, one["tab"][:40], typing=True)
     records.autosave(store(), token(), record, one["tab"][:40], rev, typed)
     return True
 

@@ -16,11 +16,13 @@ from wtforms.validators import Length
 from clinic.domain.definition import Definition
 from clinic.domain.errors import Conflict
 from clinic.i18n.locales import translated
-from clinic.services import cases, prints, records, sessions, supervision
+from clinic.services import appointments, cases, choices, prints, records, sessions, supervision
 from clinic.services.cases import PartnerCard
 from clinic.services.couple import couple_view
 from clinic.services.records import RecordLine
 from clinic.services.shelf import active
+from clinic.web import appointments as meetings
+from clinic.web import homework
 from clinic.web.clinic import settings, store
 from clinic.web.formulation import waiting
 from clinic.web.session import token
@@ -39,6 +41,7 @@ PATH: Final = (
     ("signals_checkin", ("a", "b")),
     ("map", ("couple",)),
 )
+BY_THEMSELVES: Final = (supervision.NOTE, choices.CHOICE)  # begun elsewhere: by a supervisor, on the map
 MORE: Final = ("worksheet", "homework", "review", "note")  # kinds that are begun from the list at the end
 
 
@@ -89,7 +92,9 @@ class CardForm(CaseForm):
 @bp.get("/")
 def caseload() -> ResponseReturnValue:
     """The counsellor's own cases: code, languages, day of the last change."""
-    return render_template("web/cases/caseload.html", cases=cases.caseload(store(), token()))
+    coming = appointments.coming(store(), token())
+    listed = cases.caseload(store(), token())
+    return render_template("web/cases/caseload.html", cases=listed, coming=coming, clock=meetings.clock)
 
 
 @bp.route("/cases/new", methods=["GET", "POST"])
@@ -155,9 +160,9 @@ def work(case_id: object) -> ResponseReturnValue:
     steps = [
         (known[id_], [(about, _of(listed, id_, about)) for about in abouts]) for id_, abouts in PATH if id_ in known
     ]
-    others = [one for one in listed if one.definition_id not in dict(PATH)]
+    others = [one for one in listed if one.definition_id not in {*dict(PATH), choices.CHOICE}]
     gone = prints.sent(store(), token(), case.id)
-    more = [one for one in known.values() if one.kind in MORE and one.id not in {*dict(PATH), supervision.NOTE}]
+    more = [one for one in known.values() if one.kind in MORE and one.id not in {*dict(PATH), *BY_THEMSELVES}]
     values = {
         "steps": steps,
         "others": others,
@@ -168,6 +173,8 @@ def work(case_id: object) -> ResponseReturnValue:
         "uneven": prints.uneven(gone, store().today()),
         "titles": {one.id: one.title for one in known.values()},
         **waiting(case),
+        **homework.card(case.id),
+        **meetings.card(case.id),
     }
     return render_template("web/cases/work.html", case=case, **values)
 

@@ -37,7 +37,7 @@ HOME: Final = {
     "counsellor": "cases.caseload",
     "supervisor": "desk.supervision_list",
     "admin": "team.page",
-    "front_desk": "sheets.shelf",
+    "front_desk": "appointments.day",
     "translator": "desk.preview_shelf",
 }
 ACTS: Final = {
@@ -95,10 +95,12 @@ def menu() -> list[Place]:
     """What the signed-in person's role may open; empty for nobody."""
     names = [
         ("cases.caseload", _("Caseload")),
+        ("appointments.day", _("Day")),
         ("desk.supervision_list", _("Supervision")),
         ("team.page", _("Team")),
         ("desk.preview_shelf", _("Previews")),
         ("sheets.shelf", _("Worksheets")),
+        ("entry.page", _("Enter a code")),
         ("rights.backups", _("Backups")),
         ("desk.waiting", _("Waiting for you")),
         ("audit.page", _("Audit")),

@@ -26,6 +26,7 @@ READERS: Final = frozenset({"counsellor", "supervisor", "admin"})  # stand befor
 WRITERS: Final = frozenset({"counsellor", "supervisor"})
 ALONGSIDE: Final = frozenset({"supervisor", "admin"})  # read a case that is not their own
 ADMIN: Final = frozenset({"admin"})
+AGENDA: Final = frozenset({"counsellor", "front_desk"})  # own cases, or of all cases start and code
 NUMBER: Final = re.compile(r"(127\.0\.0\.1|\[::1\])(?P<port>:\d{1,5})?")
 FIRST: Final = "desk.home"  # leads everybody to where their role begins
 
@@ -110,10 +111,30 @@ DOORS: Final[dict[str, Door]] = {
     "cases.card": Door(COUNSELLOR),
     "cases.couple": Door(COUNSELLOR),
     "cases.show_couple": Door(COUNSELLOR),
+    "homework.plan": Door(COUNSELLOR),
+    "homework.begin": Door(COUNSELLOR),
+    "homework.review": Door(COUNSELLOR),
+    "course.page": Door(COUNSELLOR),
+    "course.share": Door(COUNSELLOR),
+    "course.share_aim": Door(COUNSELLOR),
+    "course.take_back": Door(COUNSELLOR),
+    "course.reminder": Door(COUNSELLOR),
     "formulation.map": Door(READERS),
+    "formulation.choose": Door(COUNSELLOR),
+    "entry.page": Door(COUNSELLOR),
+    "entry.find": Door(COUNSELLOR),
+    "entry.edit": Door(COUNSELLOR),
+    "entry.save": Door(COUNSELLOR),
     "sheets.choose": Door(COUNSELLOR),
     "sheets.paper": Door(COUNSELLOR),
     "sheets.override": Door(COUNSELLOR, fresh=True),
+    # appointments and packs
+    "appointments.day": Door(AGENDA),
+    "appointments.add": Door(COUNSELLOR),
+    "appointments.edit": Door(COUNSELLOR),
+    "packs.case": Door(COUNSELLOR),
+    "packs.make_case": Door(COUNSELLOR),
+    "packs.day": Door(COUNSELLOR),
     # rights of the two, retention, backups
     "rights.page": Door(COUNSELLOR),
     "rights.export_": Door(COUNSELLOR, fresh=True),

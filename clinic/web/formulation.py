@@ -4,44 +4,37 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flask import Blueprint, render_template
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 
+from clinic.domain import choice
 from clinic.domain import ruling as rulings
+from clinic.domain.audience import RECIPIENTS, Recipient
+from clinic.domain.choice import CONFIRMED, DECLINED, TAKEN_BACK
 from clinic.domain.definition import Text
+from clinic.domain.errors import Invalid, NotFound
 from clinic.domain.facts import PARTNERS, Partner
-from clinic.domain.formulation import Guess, Map, Opened, Seen, facts, the_map
+from clinic.domain.formulation import Map, Opened, Seen, facts, the_map
 from clinic.domain.ruling import Ruling
-from clinic.domain.suggest import Evidence, Lane, Suggestion, Suggestions, suggest
+from clinic.domain.suggest import Suggestion, Suggestions, suggest
 from clinic.domain.tables import as_day
-from clinic.services import cases, prints, records
+from clinic.services import cases, choices, fairness, prints, records
 from clinic.services.definitions import definitions, library, tables
 from clinic.services.readiness import readiness
-from clinic.web import diagram
+from clinic.web import diagram, why
 from clinic.web.clinic import settings, store
-from clinic.web.filters import t
+from clinic.web.filters import wrong
 from clinic.web.session import token
+from clinic.web.why import SEEN_BY, STATUSES, Rivals
 
 bp = Blueprint("formulation", __name__)
 
-STATUSES: Final = {
-    "": lazy_gettext("not judged yet"),
-    "tentative": lazy_gettext("tentative"),
-    "likely": lazy_gettext("likely"),
-    "supported": lazy_gettext("supported"),
-    "ruled_out": lazy_gettext("ruled out"),
-}
 LEVELS: Final = {
     "not_decided": lazy_gettext("Not decided"),
     "hold": lazy_gettext("Hold"),
     "light": lazy_gettext("Light"),
     "full": lazy_gettext("Full"),
-}
-SEEN_BY: Final = {
-    "self": lazy_gettext("said by this partner"),
-    "counsellor": lazy_gettext("seen by you"),
-    "partner": lazy_gettext("said by the other partner only"),
 }
 # Why the level stands lower than chosen. A rule's own title and sentence stand beside its id.
 LOWERED: Final = {
@@ -52,7 +45,9 @@ LOWERED: Final = {
 }
 REMOVED: Final = {
     "level": lazy_gettext("needs a higher level"),
-    "history": lazy_gettext("in use, or it made things worse"),
+    "kept": lazy_gettext("in use"),
+    "worse": lazy_gettext("it made things worse"),
+    "declined": lazy_gettext("you declined it"),
     "unheard": lazy_gettext("this partner was not heard yet"),
     "points": lazy_gettext("too little speaks for it"),
     "one_of": lazy_gettext("one sheet about closeness and sex is enough"),
@@ -60,38 +55,89 @@ REMOVED: Final = {
     "never_first": lazy_gettext("never the first sheet"),
     "shown": lazy_gettext("three others come first"),
 }
-GIVING: Final = lazy_gettext("Answers that do not help")
-SEX: Final = lazy_gettext("What sex has to carry")
+VERDICTS: Final = {
+    CONFIRMED: lazy_gettext("confirmed"),
+    DECLINED: lazy_gettext("declined"),
+    TAKEN_BACK: lazy_gettext("taken back"),
+}
+DONE: Final = {
+    CONFIRMED: lazy_gettext("Confirmed. It waits for you to print it."),
+    DECLINED: lazy_gettext("Declined. It stays out until you take that back."),
+    TAKEN_BACK: lazy_gettext("Taken back."),
+}
 MAPS_SHOWN: Final = 6
 
 
 @dataclass(frozen=True)
 class Side:
-    """One partner on the page: the drawing, the mechanisms side by side, what is left out."""
+    """One partner on the page: the drawing, the rival guesses, sources, what is left out."""
 
     about: Partner
     drawing: diagram.Drawing
-    mechanisms: tuple[tuple[Guess, Lane | None], ...]
-    ruled_out: tuple[Guess, ...]
+    rivals: Rivals
     sources: tuple[tuple[str, int], ...]
     excluded: tuple[Seen, ...]
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A choice that was refused: what was typed comes back."""
+
+    to: str = ""
+    sheet: str = ""
+    reason: str = ""
+    fault: str = ""
 
 
 @bp.get("/cases/<uuid:case_id>/formulation")
 def map(case_id: object) -> ResponseReturnValue:
     """The map as it stands today, from finished records."""
+    return _page(cases.case_page(store(), token(), str(case_id), layer="staff"), Typed())
+
+
+@bp.post("/cases/<uuid:case_id>/choices")
+def choose(case_id: object) -> ResponseReturnValue:
+    """Confirm a suggested sheet, decline it with a reason, or take that back."""
     case = cases.case_page(store(), token(), str(case_id), layer="staff")
-    opened = records.opened(store(), token(), case.id)
+    to = next((one for one in RECIPIENTS if one == request.form.get("to")), None)
+    if to is None:
+        raise NotFound
+    sheet, do, reason = (request.form.get(name, "") for name in ("sheet", "do", "reason"))
+    found, _opened = _suggestions(case.id)
+    because = next((why.told(one) for one in found.of(to) if one.sheet == sheet), "")
+    title = why.sheet_title(sheet)
+    try:
+        if do == TAKEN_BACK:
+            choices.take_back(store(), token(), case.id, to, sheet, title, because)
+        else:
+            choices.choose(store(), token(), case.id, to, sheet, do, reason, title, because)
+    except Invalid as error:
+        return _page(case, Typed(to, sheet, reason, next(iter(error.fields.values())))), 422
+    flash(DONE[do])
+    return redirect(url_for(".map", case_id=case.id, _anchor=f"for-{to}"), 303)
+
+
+def _suggestions(case_id: str) -> tuple[Suggestions, list[Opened]]:
+    opened = records.opened(store(), token(), case_id)
+    known = facts(opened, tables(), store().today(), given=prints.given(store(), token(), case_id))
+    return suggest(known, tables()), opened
+
+
+def _page(case: cases.CasePage, typed: Typed) -> str:
     today = store().today()
-    found = suggest(facts(opened, tables(), today, given=prints.given(store(), token(), case.id)), tables())
+    found, opened = _suggestions(case.id)
     drawn = the_map(opened, tables(), today)
     listed = [one for one in records.listing(store(), token(), case.id) if one.kind == "map"]
+    history = choices.history(store(), token(), case.id)
     ruling = Ruling.from_data(case.ruling)
     return render_template(
         "web/formulation/map.html",
         case=case,
         map=drawn,
         found=found,
+        shelves=why.shelves(found, choice.newest(history)),
+        chosen=history[::-1],
+        typed=typed,
         sides=[_side(drawn, found, one) for one in PARTNERS],
         maps=sorted(listed, key=lambda one: one.held_on, reverse=True),
         judged=_judged(drawn),
@@ -99,15 +145,27 @@ def map(case_id: object) -> ResponseReturnValue:
         level=rulings.level_on(ruling, today),
         falls_on=rulings.falls_on(ruling),
         in_place=in_place(opened, ruling),
-        words={"status": STATUSES, "level": LEVELS, "seen_by": SEEN_BY, "lowered": LOWERED, "removed": REMOVED},
-        entry=entry_title,
-        sheet=sheet_title,
+        words={
+            "status": STATUSES,
+            "level": LEVELS,
+            "seen_by": SEEN_BY,
+            "lowered": LOWERED,
+            "removed": REMOVED,
+            "verdict": VERDICTS,
+        },
+        entry=why.entry_title,
+        about_guess=_about_guess,
+        sheet=why.sheet_title,
         printable=_printable,
+        has_paper=lambda one: _has_paper(one.sheet, one.recipient),
+        loop_of=lambda one: [card.sheet for card in found.of(one.recipient)].index(one.sheet) + 1,
+        wrong_words=wrong,
         unready=lambda one: _unready(one, case),
-        trace=_trace,
+        fixed=found.trace.level in tables().fixed,
         gathered=_gathered,
         to_ask=_to_ask,
         due=due(found),
+        falls=fairness.findings(store(), token(), case.id, opened),
     )
 
 
@@ -140,41 +198,31 @@ def _to_ask(fired: Iterable[Any]) -> list[str]:
 
 
 def _side(drawn: Map, found: Suggestions, about: Partner) -> Side:
-    lanes = {lane.id: lane for lane in found.trace.lanes[about]}
-    guesses = [one for one in drawn.guesses if one.about == about]
-    open_ = [one for one in guesses if one.status != "ruled_out"]
-    ranked = sorted(open_, key=lambda one: -(lanes[one.id].points if one.id in lanes else 0))
     return Side(
         about,
         diagram.draw(drawn, found, about, label=_node),
-        tuple((one, lanes.get(one.id)) for one in ranked),
-        tuple(one for one in guesses if one.status == "ruled_out"),
+        why.rivals(drawn, found, about),
         tuple(drawn.sources.get(about, {}).items()),
         tuple(one for one in drawn.signals if one.about == about and one.excluded is not None),
     )
 
 
 def _node(kind: str, id_: str) -> str:
-    return sheet_title(id_) if kind == "sheet" else entry_title(kind, id_)
+    return why.sheet_title(id_) if kind == "sheet" else why.entry_title(kind, id_)
 
 
-def entry_title(kind: str, id_: str) -> str:
-    """The name of a signal, pitfall, source, mechanism or lane in the reader's language."""
-    if kind in ("giving", "sex"):
-        return str(GIVING if kind == "giving" else SEX)
-    try:
-        return t(library().get(f"{kind}s", id_).title)
-    except KeyError:
-        return id_  # an id of an older library
-
-
-def sheet_title(id_: str) -> str:
-    """A sheet's title; of one that is no more, its id."""
-    return t(definitions()[id_].title) if id_ in definitions() else id_
+def _about_guess(id_: str) -> list[Text]:
+    """What the library says of a mechanism: what to ask, what to be careful about."""
+    texts = library().get("mechanisms", id_).texts
+    return [texts[name] for name in ("idea", "explore", "caution") if name in texts]
 
 
 def _printable(one: Suggestion) -> bool:
-    return one.sheet in definitions() and one.recipient in definitions()[one.sheet].recipients
+    return _has_paper(one.sheet, one.recipient)
+
+
+def _has_paper(sheet: str, to: Recipient) -> bool:
+    return sheet in definitions() and to in definitions()[sheet].recipients
 
 
 def _unready(one: Suggestion, case: cases.CasePage) -> str:
@@ -183,11 +231,6 @@ def _unready(one: Suggestion, case: cases.CasePage) -> str:
     known = definitions().get(one.sheet)
     ready = readiness(known, tag, settings().print_when) if known else None
     return "" if ready is None or ready.printable else tag
-
-
-def _trace(one: Suggestion) -> list[tuple[Lane, tuple[Evidence, ...]]]:
-    """The lanes that led to a sheet, each with its evidence, the strongest first."""
-    return [(lane, tuple(sorted(lane.evidence, key=lambda found: -found.points))) for lane in one.lanes if lane.points]
 
 
 def _gathered(fired: Iterable[Any]) -> list[tuple[str, list[Any]]]:

@@ -19,7 +19,7 @@ from clinic.domain.errors import ClinicError, Conflict, Invalid, Locked, NotFoun
 from clinic.services import cases, records
 from clinic.services.records import RecordView
 from clinic.services.shelf import on_shelf
-from clinic.web import language, problems
+from clinic.web import homework, language, problems
 from clinic.web.clinic import store
 from clinic.web.filters import condition_of, given, t, wrong
 from clinic.web.forms.record_form import RecordForm, record_form
@@ -29,7 +29,7 @@ bp = Blueprint("records", __name__)
 SERVICE_FIELDS: Final = frozenset({"csrf_token", "rev", "tab", "do"})
 TAB: Final = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 # Forms whose text comes back whatever happens to them.
-TYPED: Final = frozenset({"records.save", "records.merge"})
+TYPED: Final = frozenset({"records.save", "records.merge", "entry.save"})
 LARGEST: Final = 12 * 1024 * 1024  # what the server takes in at all (app.serve)
 LONG: Final = 200  # characters of a field that is shown to be cut or copied
 REASON_LENGTH: Final = 1000  # characters
@@ -80,27 +80,30 @@ def save(record_id: object) -> ResponseReturnValue:
     """Save the draft, add a row, or finish. What does not parse is kept and shown again."""
     record = records.read(store(), token(), str(record_id))
     posted, do = request.form, request.form.get("do", "draft")
-    checked = read_form(record.definition, record.about, posted.to_dict(flat=False))
+    sent = posted.to_dict(flat=False)
+    checked = homework.smallest(record, read_form(record.definition, record.about, sent), do)
     form = record_form(record.definition, record.about, {}, {}, posted)
     form.validate()
+    homework.keep(record, sent, posted_tab())
     try:
         if do == "finish":
-            records.finish(store(), token(), record.id, _rev(), checked, _tab(), language.tag())
+            records.finish(store(), token(), record.id, posted_rev(), checked, posted_tab(), language.tag())
+            homework.finish(record)
             flash(_("Finished. From now on it is only added to."))
             return redirect(url_for("cases.work", case_id=record.case_id), 303)
-        records.save_draft(store(), token(), record.id, _rev(), checked, _tab())
+        records.save_draft(store(), token(), record.id, posted_rev(), checked, posted_tab())
     except Invalid as error:
         form.explain({path: why for path, why in error.fields.items() if path not in checked.wrong})
         return _page(record, form), 422
     except Conflict:
-        return _merge(record.id, checked)
+        return merging(record.id, checked)
     if do == "move":
         return _moving(record.id)
-    row = ROW.match(do)
-    if checked.wrong and not row:
+    row, small = ROW.match(do), do.startswith(homework.SMALLEST)
+    if checked.wrong and not row and not small:
         return _page(records.read(store(), token(), record.id), form), 422
     if not row:
-        flash(_("Draft saved."))
+        flash(_("The smallest version is the step now.") if small else _("Draft saved."))
     return redirect(url_for("records.edit", record_id=record.id, _anchor=row[1] if row else None), 303)
 
 
@@ -118,9 +121,9 @@ def merge(record_id: object) -> ResponseReturnValue:
             raw = {path: text for path, text in raw.items() if not _of(path, one)}
             raw |= {path: text for path, text in mine.raw.items() if _of(path, one)}
     try:
-        records.save_draft(store(), token(), now.id, _rev(), Checked(answers, raw, {}), _tab())
+        records.save_draft(store(), token(), now.id, posted_rev(), Checked(answers, raw, {}), posted_tab())
     except (Conflict, Invalid):
-        return _merge(now.id, mine)
+        return merging(now.id, mine)
     flash(_("Both versions are settled and saved."))
     return redirect(url_for("records.edit", record_id=now.id), 303)
 
@@ -129,7 +132,7 @@ def merge(record_id: object) -> ResponseReturnValue:
 def move(record_id: object) -> ResponseReturnValue:
     """Put a draft on the newest text of its form."""
     try:
-        records.move_to_new_version(store(), token(), str(record_id), _rev())
+        records.move_to_new_version(store(), token(), str(record_id), posted_rev())
     except Conflict:
         flash(_("Somebody saved this form meanwhile. Look at it again."))
     else:
@@ -140,7 +143,10 @@ def move(record_id: object) -> ResponseReturnValue:
 @bp.post("/records/<uuid:record_id>/typing")
 def autosave(record_id: object) -> ResponseReturnValue:
     """Keep what is typed, apart from the record, until it is saved."""
-    records.autosave(store(), token(), str(record_id), _tab(), _rev(), _typed())
+    sent = request.form.to_dict(flat=False)
+    if homework.tapped(sent):
+        homework.keep(records.read(store(), token(), str(record_id)), sent, posted_tab(), typing=True)
+    records.autosave(store(), token(), str(record_id), posted_tab(), posted_rev(), _typed())
     return "", 204
 
 
@@ -215,12 +221,13 @@ def _kept(message_id: str, status: int, params: dict[str, Any]) -> ResponseRetur
     return page, status
 
 
-def _rev() -> int:
+def posted_rev() -> int:
+    """The revision that the form was filled in at; -1 for what is none."""
     text = request.form.get("rev", "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else -1
 
 
-def _tab() -> str:
+def posted_tab() -> str:
     """The name of the browser tab; what is no name counts as none."""
     found = request.form.get("tab", "")
     return found if TAB.match(found) else ""
@@ -231,19 +238,24 @@ def _code(record: RecordView) -> str:
 
 
 def _page(record: RecordView, form: RecordForm, recovered: bool = False) -> str:
+    return render_template("web/records/edit.html", **shown_form(record, form, recovered))
+
+
+def shown_form(record: RecordView, form: RecordForm, recovered: bool = False) -> dict[str, Any]:
+    """What a page of a record to fill in is made of."""
     placed = _own(record)
     faults = [(path, f"{_label(placed, path)}: {wrong(field.errors[0])}") for path, field in _wrong(form)]
-    return render_template(
-        "web/records/edit.html",
-        record=record,
-        form=form,
-        steps=_steps(placed, {path for path, _ in faults}, form),
-        faults=faults,
-        tab=_tab() or secrets.token_hex(8),
-        recovered=recovered,
-        newer=_newer(record) is not None,
-        code=_code(record),
-    )
+    return {
+        "record": record,
+        "form": form,
+        "steps": _steps(placed, {path for path, _ in faults}, form),
+        "faults": faults,
+        "tab": posted_tab() or secrets.token_hex(8),
+        "recovered": recovered,
+        "newer": _newer(record) is not None,
+        "code": _code(record),
+        **homework.on_form(record),
+    }
 
 
 def _own(record: RecordView) -> tuple[Placed, ...]:
@@ -371,6 +383,7 @@ def _reading(record: RecordView, late: Checked | None = None) -> str:
         record=record,
         steps=_steps(blocks, set()),
         code=_code(record),
+        own=any(one.scope in ("a", "b") and one.name in record.answers for one in blocks),
         added=added,
         newer_id=correction,
         late=late,
@@ -379,7 +392,7 @@ def _reading(record: RecordView, late: Checked | None = None) -> str:
     )
 
 
-def _merge(record_id: str, mine: Checked) -> ResponseReturnValue:
+def merging(record_id: str, mine: Checked) -> ResponseReturnValue:
     """Somebody saved first: both versions block by block, nothing lost. The service keeps mine as typing too."""
     now = records.read(store(), token(), record_id)
     differing = [
@@ -394,11 +407,12 @@ def _merge(record_id: str, mine: Checked) -> ResponseReturnValue:
         differing=differing,
         mine=mine,
         typed=[(name, value) for name, values in _typed().items() for value in values],
-        tab=_tab(),
+        tab=posted_tab(),
     )
     return page, 409
 
 
 def _typed() -> dict[str, list[str]]:
     fields = request.form.to_dict(flat=False).items()
-    return {name: values for name, values in fields if name not in SERVICE_FIELDS and not name.startswith("keep:")}
+    own = (one for one in fields if not one[0].startswith(("keep:", homework.PREFIX)))
+    return {name: values for name, values in own if name not in SERVICE_FIELDS}

@@ -1,7 +1,8 @@
-"""The shelf of worksheets (blanks), and printing for a case: choose, look, print.
+"""The shelf of worksheets (blanks), and printing for a case: choose, read what leaves the room, print.
 
-A request that prints opens the recipient's view and nothing else: the page around it is made of the case's plain code
-and of what was posted.
+A request that looks or prints opens the recipient's view and nothing else: the page around it is made of the case's
+plain code, of what was posted, and of the usual paper that the keyholder names. When the gate is closed, one constant
+line stands where the answers would stand, and nothing else on the page differs.
 """
 
 from base64 import b64encode
@@ -21,8 +22,8 @@ from clinic.domain.audience import RECIPIENTS
 from clinic.domain.definition import Definition
 from clinic.domain.errors import ClinicError, Invalid, NotFound, Refused
 from clinic.i18n.locales import translated
-from clinic.services import cases, overrides, print_sheet
-from clinic.services.print_sheet import Printed
+from clinic.services import cases, overrides, preflight, print_sheet
+from clinic.services.print_sheet import Printed, Unseen
 from clinic.services.prints import PrintJob
 from clinic.services.readiness import Readiness, languages
 from clinic.services.shelf import active, on_shelf
@@ -51,6 +52,7 @@ class PaperForm(FlaskForm):
     ink = RadioField(lazy_gettext("Ink"))
     goes = RadioField(lazy_gettext("Where does it go?"), default="stays")
     draft = BooleanField(lazy_gettext("Print an unreviewed translation, marked “Draft”"))
+    letterhead = BooleanField(lazy_gettext("The clinic’s letterhead on top"))
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
@@ -102,6 +104,7 @@ class PaperForm(FlaskForm):
             bool(self.draft.data),
             record,
             self.goes.data == "home",
+            bool(self.letterhead.data) and letterhead(),
         )
 
 
@@ -120,13 +123,13 @@ def blank() -> ResponseReturnValue:
     if not sheet.blank:
         raise NotFound
     form, states = _form({}), languages(sheet, settings().print_when)
-    page: dict[str, Any] = {"sheet": sheet, "form": form, "states": states, "refusal": ""}
+    page: dict[str, Any] = {"sheet": sheet, "form": form, "states": states, "refusal": "", "letterhead": letterhead()}
     if _do() not in PRINTS:
         return render_template("web/sheets/blank.html", **page)
     if not form.ready(states):
         return render_template("web/sheets/blank.html", **page), 422
     try:
-        return _file(print_sheet.blank(press(), form.job(sheet.id), settings().print_when, sheet))
+        return _file(print_sheet.blank(press(), form.job(sheet.id), settings().print_when, sheet, settings().letterhead))
     except ClinicError as error:
         return render_template("web/sheets/blank.html", **page | {"refusal": _sentence(error)}), error.http
 
@@ -141,29 +144,41 @@ def choose(case_id: object) -> ResponseReturnValue:
 
 @bp.post("/cases/<uuid:case_id>/print")
 def paper(case_id: object) -> ResponseReturnValue:
-    """One sheet for one recipient: its paper, a look, what leaves the room, print."""
+    """One sheet for one recipient: what leaves the room, the pages, the paper; then print what was shown."""
     case = cases.name(store(), token(), str(case_id))
     sheet, recipient = on_shelf(store(), request.form.get("sheet", "")), request.form.get("to", "")
     if recipient not in sheet.recipients:
         raise NotFound
-    record = request.form.get("record", "")
-    form = _form(_usual(case.id, recipient) if _do() == "open" else {})
+    record, opening = request.form.get("record", ""), _do() == "open"
+    form = _form(cases.usual_paper(store(), token(), case.id, recipient) if opening else {})
     page: dict[str, Any] = {"case": case, "sheet": sheet, "recipient": recipient, "form": form, "record": record}
-    page |= {"states": languages(sheet, settings().print_when), "refusal": "", "pictures": []}
-    if _do() == "open":
-        return render_template("web/sheets/paper.html", **page)
+    page |= {"states": languages(sheet, settings().print_when), "refusal": "", "leaves": None, "pictures": []}
+    page["letterhead"] = letterhead()
     if not form.ready(page["states"]):
-        return render_template("web/sheets/paper.html", **page), 422
-    job = form.job(sheet.id, recipient, record)
+        return render_template("web/sheets/paper.html", **page), 200 if opening else 422
+    job, status = form.job(sheet.id, recipient, record), 200
     try:
-        if _do() in PRINTS:
-            return _file(print_sheet.filled(store(), press(), token(), case.id, job, settings().print_when))
-        drawn = print_sheet.pictures(store(), press(), token(), case.id, job, settings().print_when)
-        return render_template("web/sheets/paper.html", **page | {"pictures": [_data_url(one) for one in drawn]})
+        try:
+            if _do() in PRINTS:
+                return _file(_printed(case.id, job))
+        except Unseen as error:
+            page["refusal"], status = _sentence(error), error.http
+        return render_template("web/sheets/paper.html", **page | _leaves(case.id, job)), status
     except NotFound:
         raise
     except ClinicError as error:
         return render_template("web/sheets/paper.html", **page | {"refusal": _sentence(error)}), error.http
+
+
+def _printed(case_id: str, job: PrintJob) -> Printed:
+    seen = request.form.get("seen", "")
+    return print_sheet.filled(store(), press(), token(), case_id, job, settings().print_when, seen)
+
+
+def _leaves(case_id: str, job: PrintJob) -> dict[str, Any]:
+    """What leaves the room, and the pages."""
+    found = preflight.look(store(), press(), token(), case_id, job, settings().print_when)
+    return {"leaves": found, "pictures": [_data_url(one) for one in found.pictures]}
 
 
 @bp.route("/cases/<uuid:case_id>/override", methods=["GET", "POST"])
@@ -192,13 +207,13 @@ def override(case_id: object) -> ResponseReturnValue:
     return render_template("web/sheets/override.html", **page), status
 
 
+def letterhead() -> bool:
+    """Whether the clinic has a letterhead at all."""
+    return bool(getattr(settings(), "letterhead", ()))
+
+
 def _do() -> str:
     return request.form.get("do", "open")
-
-
-def _usual(case_id: str, recipient: Any) -> dict[str, str]:
-    """The usual paper of this recipient, from the card that the first layer shows."""
-    return cases.case_page(store(), token(), case_id).paper_of(recipient)
 
 
 def _sentence(error: ClinicError) -> str:

@@ -100,7 +100,9 @@ def measure(server: subprocess.Popen, base: str, prints: int) -> dict[str, float
     watcher = threading.Thread(target=watch)
     watcher.start()
     for _ in range(prints):
-        pdf = visitor.post(f"/cases/{case}/print", **paper, ink="full", record="", do="print")
+        page = visitor.post(f"/cases/{case}/print", **paper, ink="full", record="", do="look").decode()
+        seen = re.search(r'name="seen" value="([0-9a-f]+)"', page).group(1)
+        pdf = visitor.post(f"/cases/{case}/print", **paper, ink="full", record="", do="print", seen=seen)
         assert pdf.startswith(b"%PDF"), pdf[:200]
     done.set()
     watcher.join()

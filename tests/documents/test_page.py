@@ -211,7 +211,7 @@ def test_catalogues_and_headers_are_text_never_markup(draw: Draw) -> None:
             return f'<b onload="x">{text.en}</b> "; }} * {{ display: none }} \\'
 
     page = make_page(
-        every_kind(), None, "joint", (Hostile("es"),), Options(header='Oak "Street" <Clinic>\n} @page { }')
+        every_kind(), None, "joint", (Hostile("es"),), Options(letterhead=('Oak "Street" <Clinic>', "} @page { }"))
     )
     assert "<b onload" not in page.html
     said = pdf.text(draw(page))

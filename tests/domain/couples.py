@@ -11,7 +11,8 @@ from clinic.domain.suggest import Facts, Suggestions, Tables, parse_tables, sugg
 
 HERE = Path(__file__).resolve().parent
 FORMS = HERE.parent.parent / "forms"
-GOLDEN = sorted((HERE / "golden").glob("*.toml"))
+GOLDEN = sorted((HERE / "golden").glob("*.toml"))  # those of GOLDEN.md (GC), and our own (OC)
+OWN = [path for path in GOLDEN if path.stem.startswith("OC")]
 
 MECHANISMS = ("cognitive_dissonance", "emotion_regulation", "attachment_insecurity", "low_self_worth")
 # CLINICAL_RULES B, one digit a mechanism, in their order.

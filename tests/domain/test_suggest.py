@@ -8,15 +8,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clinic.domain.audience import Recipient
 from clinic.domain.definition import Text
 from clinic.domain.errors import DefinitionError
 from clinic.domain.library import parse_library
-from clinic.domain.suggest import Facts, parse_tables, suggest
+from clinic.domain.suggest import Facts, Suggestions, parse_tables, suggest
 from tests.domain.couples import (
     FORMS,
     GOLDEN,
     LINKS,
     MECHANISMS,
+    OWN,
     PITFALLS,
     SOURCES,
     block,
@@ -43,6 +45,65 @@ def test_golden_couple(path: Path) -> None:
     found = look(data)
     assert names(found) == data["expect"]
     assert rules(found) == set(data["rules"])
+
+
+def won(found: Suggestions, to: Recipient) -> list[str]:
+    """The lane that won each sheet and the strongest of what spoke for it; empty where nothing is scored."""
+    lines = []
+    for one in found.of(to):
+        best = max((item for lane in one.lanes for item in lane.evidence), key=lambda item: item.points, default=None)
+        whose = f"{best.about}." if best and to == "joint" else ""
+        lines.append(f"{one.lane} < {whose}{best.id}" if best else "")
+    return lines
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
+def test_what_won_each_sheet(path: Path) -> None:
+    """Our own couples: worked out by hand from CLINICAL_RULES, with the reason of every sheet."""
+    data = block(path)
+    found = look(data)
+    assert len(data["why"]) > 40
+    assert {to: won(found, to) for to in ("a", "b", "joint")} == data["won"]
+
+
+def test_our_couples_cover_every_rule_level_history_lane_and_ranked_sheet() -> None:
+    data = [block(path) for path in GOLDEN]
+    found = [look(one) for one in data]
+    assert len(OWN) >= 14
+    assert {id_ for one in data for id_ in one["rules"]} == {f"R{n}" for n in range(1, 11)}
+    assert {one.trace.level for one in found} == {"not_decided", "hold", "light", "full"}
+    assert {outcome for one in data for outcome in one.get("recent", {}).values()} == set(tables().history)
+    leads = {one.trace.lanes[who][0].id for one in found for who in ("a", "b")}
+    assert leads >= {*MECHANISMS, "giving"}
+    marked = {id_ for one in data for who in ("a", "b") for id_ in one.get(who, {}).get("sources", {})}
+    assert marked == set(SOURCES) - {"unsure"}
+    shown = {sheet for one in found for sheets in names(one).values() for sheet in sheets}
+    assert shown == set(tables().sheets) - set(tables().unranked)
+
+
+def test_a_declined_sheet_leaves_its_list_and_the_next_moves_up() -> None:
+    data = golden("GC-01")
+    data["recent"] = {"a.secure_base": "declined"}
+    found = look(data)
+    assert names(found) == data["expect"] | {"a": ["say_it_specifically", "support_menu", "the_wave"]}
+    gone = [one for one in found.trace.removed if one.sheet == "secure_base"]
+    assert [(one.recipient, one.by, one.detail) for one in gone] == [("a", "history", "declined")]
+
+
+def test_the_explorer_can_be_declined_and_says_so() -> None:
+    data = {**golden("OC-03"), "recent": {"b.whats_underneath": "declined"}}
+    found = look(data)
+    assert names(found)["b"] == []
+    assert ("b", "whats_underneath", "history", "declined") in {
+        (one.recipient, one.sheet, one.by, one.detail) for one in found.trace.removed
+    }
+
+
+@pytest.mark.parametrize("decision", ["hold", "not_decided"])
+def test_the_fixed_pages_ignore_what_was_declined(decision: str) -> None:
+    data = {**golden("GC-01"), "decision": decision}
+    refused = {"a.the_wave": "declined", "a.signals_checkin": "declined"}
+    assert names(look({**data, "recent": refused})) == names(look(data))
 
 
 def test_golden_with_the_shipped_library() -> None:
@@ -550,7 +611,7 @@ ASKED = st.fixed_dictionaries(
 )
 RECENT = st.dictionaries(
     st.tuples(st.sampled_from(["a", "b", "joint"]), st.sampled_from(sorted(tables().sheets))).map(".".join),
-    st.sampled_from(["given", "did_not_help", "kept", "worse"]),
+    st.sampled_from(["given", "did_not_help", "kept", "worse", "declined"]),
     max_size=3,
 )
 BLOCKS = st.fixed_dictionaries(
@@ -643,7 +704,8 @@ def test_the_tables_refuse_what_is_not_a_table(source: bytes) -> None:
 
 def test_every_staff_sentence_has_its_own_key() -> None:
     keys = [text.key for text in tables().texts()]
-    assert len(keys) == len(set(keys)) == 36 + 3 * 10
+    assert len(keys) == len(set(keys)) == 18 + 36 + 3 * 10
+    assert set(tables().purposes) == set(tables().sheets) - set(tables().unranked)
 
 
 def test_a_clinic_can_change_a_weight() -> None:

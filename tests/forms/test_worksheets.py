@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from clinic.domain.audience import About
-from clinic.domain.definition import Block, Definition, Text, parse
+from clinic.domain.definition import Block, Condition, Definition, Text, parse
 from clinic.domain.formulation import Opened, facts, the_map
+from clinic.domain.homework import BARRIERS, OUTCOMES, ROWS, STEPS
 from clinic.domain.library import Library, parse_library
 from clinic.domain.tables import parse_tables
 
@@ -149,9 +150,11 @@ def test_every_version_has_a_lead_steps_an_example_and_a_stop(stem: str, read: d
 @pytest.mark.parametrize("stem", SHEETS)
 def test_an_answer_belongs_to_its_recipient_and_nothing_is_a_duty(stem: str, read: dict[str, Definition]) -> None:
     sheet = read[stem]
-    assert {block.audience for block in sheet.blocks.values()} == {"recipient"}
+    aside = {"from"} if stem == "homework_plan" else set()  # never on paper
+    assert {block.audience for block in sheet.blocks.values() if block.id not in aside} == {"recipient"}
     for about in sheet.abouts:
-        assert set(sheet.scopes(about)) <= {"joint" if about == "couple" else about}
+        mine: set[str] = {"joint", "staff_couple"} if about == "couple" else {about, f"staff_{about}"}
+        assert set(sheet.scopes(about)) <= (mine if aside else {"joint" if about == "couple" else about})
     for block in sheet.blocks.values():
         items = (*block.asks, *block.columns, *block.fields, *block.nodes)
         assert not block.required
@@ -365,8 +368,8 @@ def test_the_circles_need_no_names_and_may_stay_empty(read: dict[str, Definition
 @pytest.mark.parametrize(
     ("about", "scales", "grids", "below"),
     [
-        ("a", ["confidence"], ["week"], "below_own"),
-        ("couple", ["confidence_a", "confidence_b"], ["week_a", "week_b"], "below_joint"),
+        ("a", ["weeks", "confidence"], ["week", "week_2", "week_3", "week_4"], "below_own"),
+        ("couple", ["weeks", "confidence_a", "confidence_b"], ["both_1", "both_2", "both_3", "both_4"], "below_joint"),
     ],
 )
 def test_the_plan_has_a_grid_and_a_way_to_refuse_for_each(
@@ -375,8 +378,11 @@ def test_the_plan_has_a_grid_and_a_way_to_refuse_for_each(
     sheet = read["homework_plan"]
     found = blocks(sheet, about)
     assert [block.id for block in found if block.kind == "scale"] == scales
-    assert all((sheet.blocks[id_].min, sheet.blocks[id_].max) == (0, 10) for id_ in scales)
-    assert [block.id for block in found if block.kind == "grid"] == grids
+    assert all((sheet.blocks[id_].min, sheet.blocks[id_].max) == (0, 10) for id_ in scales if id_ != "weeks")
+    assert (sheet.blocks["weeks"].min, sheet.blocks["weeks"].max) == (1, 4)
+    assert [block.id for block in found if block.kind == "grid"] == ["days", *grids]
+    for number, id_ in enumerate(grids[1:], 2):  # a week has its grid if the plan has that week
+        assert sheet.blocks[id_].show_if == Condition("weeks", "at_least", number)
     assert all(row.type == "tick" for id_ in grids for row in sheet.blocks[id_].rows), "no score at night"
     options = {option.id: option.label.en for option in sheet.blocks[below].options}
     assert {"smaller", "not_wanted"} <= set(options)
@@ -384,15 +390,26 @@ def test_the_plan_has_a_grid_and_a_way_to_refuse_for_each(
     assert "7" in sheet.blocks[below].label.en
 
 
-def test_the_plan_feeds_exact_tasks_with_a_bump_and_a_minimum(read: dict[str, Definition]) -> None:
+def test_the_plan_asks_for_all_that_makes_a_step_exact(read: dict[str, Definition]) -> None:
     sheet = read["homework_plan"]
-    own, joint, bumps = (sheet.blocks[id_] for id_ in ("tasks_own", "tasks_joint", "if_then"))
-    assert ids(own.columns) == ["task", "when", "where", "minutes"]
-    assert ids(joint.columns) == ["task", "who", "when", "where", "minutes"]
-    assert ids(bumps.columns) == ["if", "then", "minimum"]
-    assert ids(own.rows) == ids(joint.rows) == ids(bumps.rows), "rows are joined by their ids"
-    assert {block.feeds for block in (own, joint, bumps)} == {"homework"}
+    assert ids(sheet.blocks["plan"].rows) == list(ROWS)
+    assert ids(sheet.blocks["plan"].columns) == list(STEPS), "two steps at most"
+    for id_ in ("days", "who", "from"):
+        assert ids(sheet.blocks[id_].rows) == list(STEPS), "rows are joined by their ids"
+    assert {(field.id, field.type) for field in sheet.blocks["times"].fields} == {
+        ("first_time", "time"), ("first_minutes", "text"), ("second_time", "time"), ("second_minutes", "text"),
+        ("day", "date"),
+    }  # fmt: skip
+    assert {sheet.blocks[id_].feeds for id_ in ("plan", "who", "days", "times", "weeks")} == {"homework"}
     assert not re.search(r"how close|closeness|night", words(sheet), re.I)
+
+
+def test_forgiving_is_never_a_step_of_a_plan(read: dict[str, Definition], library: Library) -> None:
+    activity, practice = read["homework_plan"].blocks["from"].columns
+    forgiving = {one.id for one in library.get("strategies", "forgiveness").parts}
+    every = {one.id for strategy in library.entries["strategies"] for one in strategy.parts}
+    assert set(ids(activity.options)) == every - forgiving
+    assert ids(practice.options) == ids(library.entries["practices"])
 
 
 def test_the_help_page_is_one_page_for_everybody(read: dict[str, Definition]) -> None:
@@ -511,8 +528,9 @@ def test_the_review_has_five_answers_for_each_of_two_steps(read: dict[str, Defin
     assert sheet.kind == "review"
     for id_ in ("first", "second"):
         assert sheet.blocks[id_].kind == "choice"
-        assert ids(sheet.blocks[id_].options) == ["done", "partly", "not", "did_not_help", "worse"]
-    assert ids(sheet.blocks["bumps"].columns) == ["barrier", "words"]
+        assert ids(sheet.blocks[id_].options) == list(OUTCOMES)
+        assert ids(sheet.blocks[f"{id_}_barrier"].options) == list(BARRIERS)
+    assert ids(sheet.blocks["bumps"].columns) == ["words"]
     said = words(sheet)
     assert "Write about your own part only." in said
     assert "This page is not there to prove anything about anyone." in said
@@ -525,14 +543,14 @@ def test_what_the_review_says_of_a_step_is_read_as_one(read: dict[str, Definitio
         "steps": [{"id": "first", "task": "a walk"}, {"id": "second", "task": "a call"}],
         "first": "worse",
         "second": "done",
-        "bumps": [{"id": "first", "barrier": "noise", "words": "too loud"}],
+        "bumps": [{"id": "first", "words": "too loud"}],
     }
     day = date(2026, 3, 2)
     tables = parse_tables((FORMS / "suggestion.toml").read_bytes(), library)
     record = Opened(read["homework_review"], "a", answers, day)
     rows = [row for _, _, row in the_map([record], tables, day).reviews]
     assert rows == [
-        {"id": "first", "task": "a walk", "outcome": "worse", "barrier": "noise", "words": "too loud"},
+        {"id": "first", "task": "a walk", "outcome": "worse", "words": "too loud"},
         {"id": "second", "task": "a call", "outcome": "done"},
     ]
     assert [recent.outcome for recent in facts([record], tables, day).recent.values()] == ["worse"]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,19 @@ from clinic.domain.answer import Checked
 from clinic.domain.errors import Usage
 from clinic.persistence import schema, triggers
 from clinic.persistence.engine import make_engine
-from clinic.persistence.models import Account, Base, Grant, Notice, Passkey, RecoveryCode, Request, SignedIn
+from clinic.persistence.models import (
+    Account,
+    Appointment,
+    Base,
+    Grant,
+    Notice,
+    Passkey,
+    RecoveryCode,
+    Request,
+    SignedIn,
+)
 from clinic.persistence.store import Store
-from clinic.services import records
+from clinic.services import appointments, records
 from tests.persistence.making import DB_KEY, Clinic, note_print
 
 # A later revision that rebuilds the tables with foreign keys and triggers: what SQLite's batch mode is dangerous for.
@@ -26,7 +36,7 @@ REBUILD = """
 import sqlalchemy as sa
 from alembic import op
 revision = "test"
-down_revision = "0002"
+down_revision = "0003"
 def upgrade():
     for table in ("case", "record", "part"):
         lite = op.get_context().dialect.name == "sqlite"
@@ -39,6 +49,7 @@ def downgrade():
 """
 LOSES = REBUILD.replace("def downgrade", "    op.execute('DELETE FROM autosave')\ndef downgrade")
 NEW = {"account_key", "audit", "grant", "notice", "passkey", "recovery_code", "request"}  # of the second revision
+LATER = {"appointment"}  # of the third
 ORPHANS = REBUILD.replace("def downgrade", "    op.execute('DELETE FROM key_ring')\ndef downgrade")
 
 
@@ -58,6 +69,7 @@ def fill(clinic: Clinic) -> str:
     draft = records.start(store, token, clinic.case, "wishes", "a", answers={"wish": "x"})
     records.autosave(store, token, draft, "tab", 1, {"wish": ["typed"]})
     note_print(clinic, clinic.case, "CODE")
+    appointments.add(store, token, clinic.case, date(2026, 3, 9), time(10, 30), 50, "a")
     with Session(clinic.raw.execution_options(write=True)) as session:
         one, other = session.scalars(select(Account.id).order_by(Account.name))
         session.get_one(Account, one).supervisor_id = other
@@ -143,9 +155,9 @@ def test_rebuilding_tables_keeps_every_row_and_trigger(clinic: Clinic, more: Pat
     assert all(before[table] for table in before if table != "throttle"), before
     for step in (
         lambda: schema.upgrade(engine, "test", more),
-        lambda: schema.downgrade(engine, "0002", more),
+        lambda: schema.downgrade(engine, "0003", more),
         lambda: schema.upgrade(engine, "test", more),
-        lambda: schema.downgrade(engine, "0002", more),
+        lambda: schema.downgrade(engine, "0003", more),
     ):
         step()
         assert counts(engine) == before
@@ -167,11 +179,11 @@ def test_the_second_tables_come_and_go_with_data(clinic: Clinic) -> None:
     kept = {table: rows(engine, table, columns) for table, columns in old.items()}
     schema.downgrade(engine, "0001")
     first = counts(engine)
-    assert set(before) - set(first) == NEW
+    assert set(before) - set(first) == NEW | LATER
     assert first == {table: before[table] for table in first}
     assert made_triggers(engine) == [one for one in triggers.expected(engine.dialect.name) if "audit" not in one]
     schema.upgrade(engine)
-    assert counts(engine) == before | dict.fromkeys(NEW, 0)
+    assert counts(engine) == before | dict.fromkeys(NEW | LATER, 0)
     assert made_triggers(engine) == triggers.expected(engine.dialect.name)
     assert {table: rows(engine, table, columns) for table, columns in old.items()} == kept
     with Session(engine) as session:
@@ -183,6 +195,26 @@ def test_the_second_tables_come_and_go_with_data(clinic: Clinic) -> None:
             assert (one.supervisor_id, one.totp_step, one.temporary, one.confirmed) == (None, 0, False, True)
     store = Store.open(clinic.store.settings, clock=clinic.clock)
     assert records.read(store, clinic.token, id_).answers == {"words": "kept", "only_a": "too"}
+    store.close()
+
+
+def test_appointments_come_and_go_with_data(clinic: Clinic) -> None:
+    """Down to the second tables and up again: nothing else changes, and appointments can be made again."""
+    fill(clinic)
+    engine = clinic.raw
+    before = counts(engine)
+    with Session(engine) as session:
+        row = session.scalars(select(Appointment)).one()
+        assert row.start.isoformat() == "2026-03-09T10:30:00+00:00"
+    schema.downgrade(engine, "0002")
+    assert counts(engine) == {table: before[table] for table in before if table not in LATER}
+    assert made_triggers(engine) == triggers.expected(engine.dialect.name)
+    schema.upgrade(engine)
+    assert counts(engine) == before | dict.fromkeys(LATER, 0)
+    assert made_triggers(engine) == triggers.expected(engine.dialect.name)
+    store = Store.open(clinic.store.settings, clock=clinic.clock)
+    appointments.add(store, clinic.token, clinic.case, date(2026, 3, 9), time(10, 30), 50, "both")
+    assert [one.who for one in appointments.of_case(store, clinic.token, clinic.case)] == ["both"]
     store.close()
 
 

@@ -26,6 +26,7 @@ PLAIN = {
     "account": {"active", "confirmed", "display", "id", "name", "password", "role", "supervisor_id", "temporary"}
     | {"totp_step"},
     "account_key": {"account_id", "id", "kid"},
+    "appointment": {"case_id", "id", "start"},
     "audit": {"day", "mac", "seq"},
     "autosave": {"account_id", "base_rev", "key_id", "record_id", "tab"},
     "case": {"archived", "code", "counsellor_id", "id", "rev", "touched_on"},

@@ -31,7 +31,7 @@ from clinic.services.definitions import definitions
 from clinic.services.prints import PrintJob
 from clinic.web.records import SERVICE_FIELDS
 from tests.filling import filled
-from tests.web.conftest import PASSWORD, Clinic, ana, clinic, made, post, press
+from tests.web.conftest import PASSWORD, Clinic, ana, clinic, made, post, press, print_
 
 __all__ = ["ana", "clinic", "made", "press"]
 
@@ -61,9 +61,8 @@ def page_of(clinic: Clinic, sheet: str, recipient: Recipient, record: str = "") 
 
 # --------------------------------------------------------------------------- what stays on a disk
 def test_a_browser_keeps_no_copy_of_a_sheet(clinic: Clinic, ana: FlaskClient) -> None:
-    paper = PAPER | {"do": "print", "sheet": OPEN_SHEET}
-    for where, more in (("/sheets", {}), (f"/cases/{clinic.case}/print", {"to": "a"})):
-        reply = post(ana, where, **paper, **more)
+    paper = PAPER | {"sheet": OPEN_SHEET}
+    for reply in (post(ana, "/sheets", do="print", **paper), print_(ana, clinic.case, to="a", **paper)):
         assert reply.mimetype == "application/pdf"
         assert reply.headers["Cache-Control"] == "no-store"
 

@@ -8,7 +8,7 @@ Ana's must get the same bytes as there.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ from clinic.app import create_app
 from clinic.persistence.models import Account, Notice, SignedIn
 from clinic.persistence.store import Store
 from clinic.press.press import Press
-from clinic.services import accounts, break_glass, cases, notices, records, second_person, sessions
+from clinic.services import accounts, appointments, break_glass, cases, notices, records, second_person, sessions
 from clinic.services.cases import PartnerCard
 from clinic.services.instance import init_instance
 from clinic.services.unit_of_work import unit_of_work
@@ -57,6 +57,11 @@ TABLE: dict[tuple[str, str], str] = {
     ("account.passkey", "GET"): ".........s",
     ("account.password", "POST"): ".........s",
     ("account.remove", "POST"): "000000000s",
+    ("appointments.add", "POST"): ".0xxxxxx0s",
+    ("appointments.day", "GET"): "..xxxx.x.s",
+    ("appointments.day", "POST"): "..xxxx.x.s",
+    ("appointments.edit", "GET"): ".0xxxxxx0s",
+    ("appointments.edit", "POST"): ".0xxxxxx0s",
     ("audit.page", "GET"): "......xx.s",
     ("audit.page", "POST"): "......xx.s",
     ("auth.change_password", "POST"): ".........s",
@@ -80,6 +85,13 @@ TABLE: dict[tuple[str, str], str] = {
     ("cases.page", "GET"): ".0>>>>xx0s",
     ("cases.show_couple", "POST"): ".0xxxxxx0s",
     ("cases.work", "GET"): ".0>>>>xx0s",
+    ("course.page", "GET"): ".0xxxxxx0s",
+    ("course.reminder", "GET"): ".0xxxxxx0s",
+    ("course.reminder", "POST"): ".0xxxxxx0s",
+    ("course.share", "GET"): "00xxxxxx0s",
+    ("course.share", "POST"): "00xxxxxx0s",
+    ("course.share_aim", "POST"): "00xxxxxx0s",
+    ("course.take_back", "POST"): "00xxxxxx0s",
     ("desk.answer", "POST"): ".0.0..xxxs",
     ("desk.end_grant", "POST"): ".0.0.0xx.s",
     ("desk.home", "GET"): ">>>>>>>>>s",
@@ -89,13 +101,24 @@ TABLE: dict[tuple[str, str], str] = {
     ("desk.seen", "POST"): ".0000000xs",
     ("desk.supervision_list", "GET"): "xx..xxxxxs",
     ("desk.waiting", "GET"): ".........s",
+    ("formulation.choose", "POST"): ".0xxxxxx0s",
+    ("entry.edit", "GET"): ".0xxxxxx0s",
+    ("entry.find", "POST"): "..xxxxxx.s",
+    ("entry.page", "GET"): "..xxxxxx.s",
+    ("entry.save", "POST"): ".0xxxxxx0s",
     ("formulation.map", "GET"): ".0.0.0xx0s",
+    ("homework.begin", "POST"): ".0xxxxxx0s",
+    ("homework.plan", "GET"): ".0xxxxxx0s",
+    ("homework.review", "POST"): ".0xxxxxx0s",
     ("lock.again", "POST"): ".........s",
     ("lock.lock", "POST"): ".........s",
     ("lock.prove", "POST"): ".........s",
     ("lock.state", "GET"): ".........s",
     ("lock.step_up", "GET"): "ssssssssss",
     ("lock.unlock", "POST"): ".........s",
+    ("packs.case", "GET"): ".0xxxxxx0s",
+    ("packs.day", "POST"): "..xxxxxx.s",
+    ("packs.make_case", "POST"): ".0xxxxxx0s",
     ("pages.help", "GET"): ".........s",
     ("pages.language", "POST"): ".........s",
     ("records.add", "POST"): ".0.0xxxx0s",
@@ -169,6 +192,9 @@ class House:
             with unit_of_work(self.store) as session:
                 mine = select(Notice.id).where(Notice.account_id == UUID(self.ids["ana"]), Notice.seen.is_(False))
                 made["notice_id"] = str(session.scalars(mine).first())
+        if "appointment_id" in rule.arguments:
+            at = date(2026, 3, 9), time(10, 30), 50, "a"
+            made["appointment_id"] = appointments.add(self.store, self.token("ana"), self.case, *at)
         if "grant_id" in rule.arguments:
             made["grant_id"] = self.open_glass()
         return {name: made[name] for name in rule.arguments}
@@ -222,6 +248,7 @@ FIELDS = {
 
 # What some doors need to hear before they look at the case.
 MORE = {
+    "formulation.choose": {"do": "confirmed"},
     "rights.ask": {"kind": "export_file", "reason": "for a court"},
     "rights.erase_": {"sure": "yes", "partner": "a"},
     "rights.export_": {"what": "a"},

@@ -33,7 +33,7 @@ from clinic.services import print_sheet, records
 from clinic.services.definitions import definitions
 from clinic.services.unit_of_work import unit_of_work
 from tests.security.edge_server import BIG, CANARY
-from tests.web.conftest import Clinic, Made, ana, clinic, csrf, finished, made, post, press
+from tests.web.conftest import Clinic, Made, ana, clinic, csrf, finished, made, post, press, print_
 
 __all__ = ["ana", "clinic", "made", "press"]
 PAPER = {"locale": "en", "beside": "", "paper": "a4", "size": "normal", "ink": "full", "goes": "stays"}
@@ -279,7 +279,7 @@ def test_every_reply_has_its_headers(clinic: Clinic, ana: FlaskClient, monkeypat
         "401": nobody.post(f"/records/{clinic.draft}"), "400": ana.post("/language"),
         "413": ana.post(f"/records/{clinic.draft}", data={"ideas": "z" * 5_000_000}),
         "host": ana.get("/", headers={"Host": "evil.example"}), "static": ana.get("/static/app.css"),
-        "pdf": post(ana, f"/cases/{clinic.case}/print", sheet="whats_underneath", to="a", do="print", **PAPER),
+        "pdf": print_(ana, clinic.case, sheet="whats_underneath", to="a", **PAPER),
     }  # fmt: skip
     monkeypatch.setattr("clinic.services.cases.caseload", lambda *_: 1 / 0)
     replies["500"] = ana.get("/")
@@ -526,18 +526,18 @@ def test_a_hostile_sheet_is_killed_and_reported_and_the_next_one_prints(
     try:
         app = create_app(clinic.store.settings, clinic.store, press)
         client = replace(clinic, app=app).client("ana")
-        fields = {"sheet": "whats_underneath", "to": "a", "do": "print", **PAPER}
-        assert post(client, f"/cases/{clinic.case}/print", **fields).status_code == 200
-        real = print_sheet.prepare
+        fields = {"sheet": "whats_underneath", "to": "a", **PAPER}
+        assert print_(client, clinic.case, **fields).mimetype == "application/pdf"
+        real = print_sheet.laid_out
         bad = Page(HANG, (), "en", "Worksheet")
-        monkeypatch.setattr(print_sheet, "prepare", lambda *_: (bad, "ABCDEFGHJ"))
-        reply = post(client, f"/cases/{clinic.case}/print", **fields)
+        monkeypatch.setattr(print_sheet, "laid_out", lambda *_: bad)
+        reply = post(client, f"/cases/{clinic.case}/print", do="look", **fields)
         text = reply.get_data(as_text=True)
         assert reply.status_code in (422, 503)
         assert re.search(r"could not be drawn \((timeout|memory|size|lost|log)\)", text)
         assert CANARY not in text
-        monkeypatch.setattr(print_sheet, "prepare", real)
-        assert post(client, f"/cases/{clinic.case}/print", **fields).mimetype == "application/pdf"
+        monkeypatch.setattr(print_sheet, "laid_out", real)
+        assert print_(client, clinic.case, **fields).mimetype == "application/pdf"
     finally:
         press.stop()
 

@@ -61,7 +61,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     case = cases.open_case(store, token, card)
     for definition in definitions().values():
         for about in definition.abouts:
-            if definition.kind == "addendum" or definition.id == "supervision_note":  # that one is a supervisor's
+            if definition.kind in ("addendum", "release") or definition.id == "supervision_note":  # a supervisor's
                 continue
             by = writers.get(definition.id, token)
             record = records.start(store, by, case, definition.id, about)

@@ -6,7 +6,7 @@ A probe gives back what it could read or did; `SECRET` or `LEAK` in it is a leak
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -34,6 +34,7 @@ from clinic.persistence import scope
 from clinic.persistence.engine import make_engine
 from clinic.persistence.models import (
     Account,
+    Appointment,
     Autosave,
     Base,
     Case,
@@ -48,6 +49,7 @@ from tests.persistence.conftest import postgresql  # noqa: F401 - a fixture, not
 from tests.persistence.databases import drop, new_database
 
 TODAY = date(2026, 3, 2)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MINE, OTHERS = b"my own", b"SECRET"
 RAW = "restore"  # any reason does: the fixture is no service
 
@@ -108,6 +110,7 @@ def new_world(engine: Engine) -> World:
             )
             session.add(Print(case_id=case[name], code_tag=sealed, key_id=key[name], sealed=sealed))
             session.add(Grant(case_id=case[name], account_id=people["fritz"], ends_on=TODAY, sealed=sealed))
+            session.add(Appointment(case_id=case[name], start=NOON, sealed=sealed))
         session.commit()
     return World(engine, raw, people, case, record, key)
 
@@ -322,6 +325,7 @@ def state(world: World) -> list[Any]:
         "print": Print.case_id == world.case["berta"],
         "key_ring": KeyRing.case_id == world.case["berta"],
         "grant": Grant.case_id == world.case["berta"],
+        "appointment": Appointment.case_id == world.case["berta"],
     }
     return [world.outside(select(one.__table__).where(whose[one.__tablename__])) for one in TABLES]
 
@@ -429,6 +433,9 @@ WRITES: dict[str, Probe] = {
     "add a grant": added(
         lambda w: Grant(case_id=w.case["berta"], account_id=w.people["anna"], ends_on=TODAY, sealed=b"x")
     ),
+    "add an appointment": added(lambda w: Appointment(case_id=w.case["berta"], start=NOON, sealed=b"x")),
+    "cancel her appointment": run(lambda w: delete(Appointment).where(Appointment.case_id == w.case["berta"])),
+    "move appointments": run(lambda w: update(Appointment).values(start=NOON + timedelta(days=1))),
     "move a record": changed("case_id", lambda w: w.case["berta"]),
     "give a case away": changed("counsellor_id", lambda w: w.people["berta"], Case),
     "move a part": changed("record_id", lambda w: w.record["berta"], Part),
@@ -505,7 +512,7 @@ def test_a_row_that_came_past_the_criteria_is_stopped_when_it_is_loaded(
 def seen(world: World, name: str, role: str) -> set[str]:
     with world.session(name, role) as session:
         found = set(session.scalars(select(Case.code)))
-        for model in (Record, Part, Autosave, Print, KeyRing, Grant):
+        for model in (Record, Part, Autosave, Print, KeyRing, Grant, Appointment):
             assert len(session.scalars(select(model)).all()) == len(found), model
         return {code.removeprefix("K-") for code in found}
 
@@ -554,6 +561,9 @@ def test_a_supervisor_writes_records_and_nothing_else(world: World) -> None:
     assert refused(lambda s: s.add(KeyRing(case_id=mine, tag=b"n", kid=1, wrapped=b"n")))
     assert refused(lambda s: s.add(Print(case_id=mine, code_tag=b"n", key_id=world.key["anna"], sealed=b"n")))
     assert refused(lambda s: s.execute(delete(Print)))
+    assert refused(lambda s: s.add(Appointment(case_id=mine, start=NOON, sealed=b"n")))
+    assert refused(lambda s: s.execute(delete(Appointment)))
+    assert refused(lambda s: s.execute(update(Appointment).values(sealed=b"n")))
     assert refused(lambda s: s.execute(update(Case).values(archived=True)))
 
 
@@ -576,6 +586,61 @@ def test_many_cases_are_looked_up_together(world: World) -> None:
         event.listen(world.engine, "before_cursor_execute", lambda c, u, statement, *_: asked.append(statement))
         assert len(session.scalars(select(Case)).all()) == 41
     assert len(asked) < 15
+
+
+# ------------------------------------------------------------------ the front desk
+AGENDA: dict[str, Probe] = {
+    "what is sealed": lambda s, w: s.scalars(select(Appointment.sealed)).all(),
+    "the row": lambda s, w: s.scalars(select(Appointment)).all(),
+    "the card": lambda s, w: s.scalars(select(Case.card)).all(),
+    "the case": lambda s, w: s.scalars(select(Case)).all(),
+    "whose": lambda s, w: s.execute(select(Appointment.start, Case.counsellor_id).join(Case)).all(),
+    "by whose": lambda s, w: s.execute(
+        select(Appointment.start).join(Case).where(Case.counsellor_id == w.people["berta"])
+    ).all(),
+    "a name": lambda s, w: s.execute(
+        select(Appointment.start, Account.display)
+        .select_from(Appointment)
+        .join(Case)
+        .join(Account, Account.id == Case.counsellor_id)
+    ).all(),
+    "records": lambda s, w: s.scalars(select(Record.id)).all(),
+    "how many records": lambda s, w: s.scalar(select(func.count()).select_from(Record)),
+    "which have prints": lambda s, w: s.scalars(select(Case.code).where(exists().where(Print.case_id == Case.id))).all(),
+    "in words": lambda s, w: s.execute(text("SELECT sealed FROM appointment")).all(),
+    "a word in a column": lambda s, w: s.execute(
+        select(Case.code, literal_column("(SELECT sealed FROM appointment LIMIT 1)"))
+    ).all(),
+    "driver": lambda s, w: s.connection().exec_driver_sql("SELECT start FROM appointment").all(),
+    "bare table": lambda s, w: s.execute(select(Appointment.__table__)).all(),
+}
+
+
+def agenda(world: World) -> ScopedSession:
+    engine = world.engine.execution_options(write=True)
+    return ScopedSession(engine, Scope(world.people["fritz"], "front_desk", TODAY), unscoped="agenda")
+
+
+def test_the_front_desk_reads_starts_and_codes_of_all(world: World) -> None:
+    wanted = select(Appointment.start, Case.code).join(Case, Case.id == Appointment.case_id).order_by(Case.code)
+    with agenda(world) as session:
+        assert [tuple(row) for row in session.execute(wanted)] == [(NOON, "K-anna"), (NOON, "K-berta")]
+
+
+@pytest.mark.parametrize("name", AGENDA)
+def test_the_front_desk_reads_nothing_else(world: World, name: str) -> None:
+    with agenda(world) as session:
+        assert outcome(session, world, AGENDA[name]).startswith("refused: Unscoped"), name
+    with ScopedSession(world.engine, Scope(world.people["fritz"], "front_desk", TODAY), unscoped=RAW) as session:
+        assert "refused" not in outcome(session, world, AGENDA[name]) or name in ("in words", "driver"), "no probe"
+
+
+@pytest.mark.parametrize("name", [*WRITES])
+def test_the_front_desk_writes_nothing(world: World, name: str) -> None:
+    before = state(world), world.outside(select(Case.counsellor_id))
+    with agenda(world) as session:
+        found = outcome(session, world, WRITES[name])
+    assert (state(world), world.outside(select(Case.counsellor_id))) == before, found
 
 
 # ------------------------------------------------------------------ reasons

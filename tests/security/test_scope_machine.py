@@ -4,7 +4,7 @@ Accounts change role, supervisor and standing; cases change hands; grants come a
 each step somebody reads everything, or tries to write somewhere.
 """
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,10 +17,22 @@ from sqlalchemy.pool import StaticPool
 
 from clinic.domain.roles import ROLES
 from clinic.persistence import scope
-from clinic.persistence.models import Account, Autosave, Base, Case, Grant, KeyRing, Part, Print, Record
+from clinic.persistence.models import (
+    Account,
+    Appointment,
+    Autosave,
+    Base,
+    Case,
+    Grant,
+    KeyRing,
+    Part,
+    Print,
+    Record,
+)
 from clinic.persistence.scope import Scope, ScopedSession, Unscoped, unscoped
 
 DAY = date(2026, 3, 2)
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PEOPLE, CASES = 5, 4
 
 
@@ -249,6 +261,7 @@ class Clinic(RuleBasedStateMachine):
         new = [
             Print(case_id=case, code_tag=uuid4().bytes, key_id=key, sealed=b"x"),
             KeyRing(case_id=case, tag=uuid4().bytes, kid=1, wrapped=b"x"),
+            Appointment(case_id=case, start=NOON, sealed=b"x"),
         ]
         for row in new:
             assert self.attempt(who, lambda session, row=row: session.add(row)) == owner
@@ -271,7 +284,7 @@ class Clinic(RuleBasedStateMachine):
             assert {row.id for row in session.scalars(select(Record))} == records
             assert set(session.scalars(select(Part.record_id))) == records
             assert {row.record_id for row in session.scalars(select(Autosave))} == records
-            for table in (KeyRing, Print, Grant):
+            for table in (KeyRing, Print, Grant, Appointment):
                 assert {row.case_id for row in session.scalars(select(table))} <= expected
             for case in self.model.cases:
                 assert (session.get(Case, case) is not None) == (case in expected)

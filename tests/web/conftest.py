@@ -154,3 +154,16 @@ def prepared(clinic: Clinic, level: str = "full") -> None:
         "level_days": day,
     }
     finished(clinic.store, token, case, "map", "couple", judged)
+
+
+def shown(client: FlaskClient, address: str, **fields: Any) -> str:
+    """The mark of a preflight that this browser has just been shown; empty where none was."""
+    page = post(client, address, **fields | {"do": "look"}).get_data(as_text=True)
+    found = re.search(r'name="seen" value="([0-9a-f]*)"', page)
+    return found[1] if found else ""
+
+
+def print_(client: FlaskClient, case: str, do: str = "print", **fields: Any) -> Any:
+    """Print a sheet of a case as people do: read what leaves the room, then ask for the PDF."""
+    address = f"/cases/{case}/print"
+    return post(client, address, **fields, do=do, seen=shown(client, address, **fields))

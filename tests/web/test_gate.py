@@ -12,14 +12,14 @@ from clinic.i18n.catalogue import catalogue
 from clinic.services import accounts, audit_log, cases, print_sheet, records
 from clinic.services.definitions import definitions
 from tests.filling import filled
-from tests.web.conftest import PASSWORD, Clinic, csrf, finished, post, prepared
+from tests.web.conftest import PASSWORD, Clinic, csrf, finished, post, prepared, print_
 
 PAPER = {"locale": "en", "beside": "", "paper": "a4", "size": "normal", "ink": "full", "goes": "stays"}
 REFUSED = "This sheet cannot be printed now."
 
 
 def ask(client: FlaskClient, clinic: Clinic, sheet: str, to: str, **more: str) -> Any:
-    return post(client, f"/cases/{clinic.case}/print", sheet=sheet, to=to, do="print", **(PAPER | more))
+    return print_(client, clinic.case, sheet=sheet, to=to, **(PAPER | more))
 
 
 def fresh(clinic: Clinic) -> FlaskClient:

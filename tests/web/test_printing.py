@@ -7,14 +7,17 @@ import pytest
 from flask.testing import FlaskClient
 
 from clinic.persistence.keyholder import Keyholder
-from tests.web.conftest import Clinic, post, prepared
+from tests.web.conftest import Clinic, finished, post, prepared, print_, shown
 
 PAPER = {"locale": "en", "beside": "", "paper": "a4", "size": "normal", "ink": "full"}
 REFUSED = "This sheet cannot be printed now."
 
 
 def ask(client: FlaskClient, clinic: Clinic, sheet: str, to: str, do: str, **more: str) -> Any:
-    return post(client, f"/cases/{clinic.case}/print", sheet=sheet, to=to, do=do, **(PAPER | more))
+    fields = {"sheet": sheet, "to": to, **PAPER, **more}
+    if do in ("print", "download"):
+        return print_(client, clinic.case, do, **fields)
+    return post(client, f"/cases/{clinic.case}/print", do=do, **fields)
 
 
 @pytest.fixture
