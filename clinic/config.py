@@ -22,7 +22,8 @@ PAPERS = ("a4", "letter")
 PRINT_WHEN = ("complete", "reviewed", "approved")
 LETTERHEAD = 4, 80  # lines, characters of one
 KEYS = tuple(
-    "backup_folder database_url host key_file letterhead name paper port print_when retention_years time_zone tls".split()
+    "backup_folder database_url host key_file letterhead name paper port print_when retention_years"
+    " time_zone tls".split()
 )
 
 

@@ -81,3 +81,20 @@ def test_beyond_this_machine_only_behind_a_proxy_with_tls(tmp_path: Path) -> Non
             config.load(tmp_path, named | wrong)
     with pytest.raises(Usage, match="name needs tls"):
         config.load(tmp_path, {"CLINIC_NAME": "clinic.example.org"})
+
+
+def test_the_time_zone_is_the_one_that_was_set(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('time_zone = "America/New_York"\n', encoding="utf-8")
+    assert config.load(tmp_path, {}).time_zone == "America/New_York"
+    assert config.load(tmp_path, {"CLINIC_TIME_ZONE": "Asia/Tokyo"}).time_zone == "Asia/Tokyo"
+
+
+@pytest.mark.parametrize("zone", ["Mars/Base", "../etc/passwd", "Europe", "CET+1 ", "/etc/localtime"])
+def test_an_unknown_time_zone_is_refused_with_an_example(tmp_path: Path, zone: str) -> None:
+    with pytest.raises(Usage, match="time_zone is .*Europe/Berlin"):
+        config.load(tmp_path, {"CLINIC_TIME_ZONE": zone})
+
+
+def test_without_one_it_is_the_machines(tmp_path: Path) -> None:
+    assert config.load(tmp_path, {"TZ": "Europe/Berlin"}).time_zone == "Europe/Berlin"
+    assert config.load(tmp_path, {"TZ": "nowhere"}).time_zone  # what the machine's files say, or UTC

@@ -38,7 +38,10 @@ SHORTER: Final = (
 # About how high things are on paper, in mm, to tell what may stand on one page as a whole.
 ROW: Final = {"low": 10, "mid": 17, "tall": 37}
 MARK_ROW, WEEK_ROW, OPTION, RULE = 10, 16, 7, 10
-WHOLE: Final = 85  # mm above which a table or a list breaks between its rows
+WHOLE: Final = 85  # mm above which a table or a list breaks between its rows; large print has fewer lines a page
+WHOLE_LARGE: Final = 60
+ASKED: Final = 140  # mm of questions with their lines above which a page may end between two of them
+ASKED_LARGE: Final = 60
 SIGN: Final = 2.05  # mm of width that one letter of an answer needs in a table, in normal size
 LINE: Final = 60  # characters of one answer that fit beside a label
 KEEP: Final = 420  # characters of one answer above which a block may break over pages
@@ -146,7 +149,9 @@ class View:
         high = row * (len(block.rows) + len(part.rows)) + OPTION * options
         lines = sum(ask.lines + 2 for ask in block.asks) * RULE
         wide = 1.5 if self.two or self.large else 1  # words take more lines
-        return wrote < KEEP and high * wide < WHOLE and lines < 140
+        whole, asked = (WHOLE_LARGE, ASKED_LARGE) if self.large else (WHOLE, ASKED)
+        told = block.shape == "circles" and bool(part.values)  # what was written follows as a list
+        return wrote < KEEP and high * wide < whole and lines < asked and not told
 
     def shared(self, part: Part) -> chart.Said:
         """What a `shared` block says, with its drawings."""

@@ -25,7 +25,9 @@ SECTIONS, BLOCKS, OPTIONS, ROWS, LINES, OPEN_ROWS = 60, 400, 200, 60, 40, 60
 ANSWER_LENGTH: Final = 100_000  # characters an answer may have
 TEXT_LENGTH: Final = 4_000  # characters one sentence of a definition may have
 
-KINDS: Final = "intake agreement session screening check_in map worksheet homework review handout note addendum release".split()
+KINDS: Final = (
+    "intake agreement session screening check_in map worksheet homework review handout note addendum release"
+).split()
 LEVELS: Final = ("open", "light", "full", "intimate")
 SHAPES: Final = {"cycle": 7, "two": 4, "wave": 4, "circles": 3, "map": 0}  # shape -> nodes it needs (0: any)
 COLUMN_TYPES: Final = ("text", "scale", "choice", "pick", "number", "tick", "date")
@@ -712,6 +714,10 @@ class _Builder:
             raise self.fail("a scale has one point for each number, or none")
         if block.kind == "scale" and not block.min < block.max <= 10:
             raise self.fail("a scale runs from min to max, 10 at most")
+        if (block.kind == "shared") is not (block.prefill == "released"):
+            raise self.fail('a shared block has prefill = "released", and no other block has')
+        if block.kind == "shared" and [ask.id for ask in block.asks] != ["from_a", "from_b"]:
+            raise self.fail("a shared block has the asks from_a and from_b")
         if block.prefill:
             self.flow(PREFILLS[block.prefill], _reader(block.audience, block.about), f"prefill {block.prefill}")
         if block.feeds == "asked" and not block.what and block.kind != "table":

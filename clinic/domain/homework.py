@@ -105,7 +105,7 @@ def _second(
         id_,
         plan,
         about,
-        _who(about, _row(answers.get("who"), id_).get("who")),
+        _who(about, _row(answers.get("who"), "who").get(id_)),
         said["task"],
         said["why"],
         said["place"],
@@ -364,7 +364,8 @@ def answers_of(tasks: Iterable[Task], start: date) -> dict[str, Any]:
         times |= {f"{id_}_time": task.time} if task.time else {}
         times |= {f"{id_}_minutes": long} if (long := task.long or str(task.minutes or "")) else {}
     times["day"] = start.isoformat()
-    who = [{"id": id_, "who": _whose(task)} for id_, task in steps.items() if task.about == "couple"]
+    whose = {id_: _whose(task) for id_, task in steps.items() if task.about == "couple"}
+    who = [{"id": "who", **whose}] if whose else []
     origin = [{"id": id_, **_from(task.item)} for id_, task in steps.items() if task.item]
     days = {id_: dict.fromkeys(task.days, True) for id_, task in steps.items() if task.days}
     weeks = max((task.weeks for task in steps.values()), default=1)

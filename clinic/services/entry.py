@@ -50,26 +50,29 @@ def find(store: Store, token: str, typed: str, recipient: str, day: date | None 
         throttle.count(session, tags, store.clock())
     with unit_of_work(store, token, write=True) as session:
         audit.note(session, "print.entered")  # a refusal names no case
-        row, view = _print(store, session, token, code)
-        scope = view.scope_of(row.key_id) if row else None
-        if row is None or scope not in RECIPIENTS or scope != recipient:
+        made, view = _print(store, session, token, code)
+        scope = view.scope_of(made.key_id) if made else None
+        if made is None or scope not in RECIPIENTS or scope != recipient:
             raise NotFound
         audit.unsay(session)
         audit.note(session, "print.entered", case=view.case_id, recipient=scope)
-        found = _record(store, session, view, row, scope, day)
+        found = _record(store, session, view, session.get_one(Print, made.id), scope, day)
         throttle.forgive(session, tags)
         return found
 
 
-def _print(store: Store, session: Session, token: str, code: str) -> tuple[Print | None, KeyView]:
-    """An own print, and the staff view of its case, or of any own case: the same work whatever is found."""
+def _print(store: Store, session: Session, token: str, code: str) -> tuple[Any, KeyView]:
+    """Ids of an own print (or None), and the staff view of its case, or of any own case: always the same work.
+
+    Columns only: a row that becomes an object is looked at once more (`scope`), which would take its time.
+    """
     any_ = session.scalar(select(Case.id).limit(1))
-    tag = store.keyholder.code_tag(code)
-    row = session.scalar(select(Print).where(Print.code_tag == tag).with_for_update())
-    case = row.case_id if row else any_
+    wanted = select(Print.id, Print.case_id, Print.key_id).where(Print.code_tag == store.keyholder.code_tag(code))
+    made = session.execute(wanted.with_for_update()).one_or_none()
+    case = made.case_id if made else any_
     if case is None:
         raise NotFound
-    return row, store.keyholder.open(token, case, "staff")
+    return made, store.keyholder.open(token, case, "staff")
 
 
 def _record(store: Store, session: Session, view: KeyView, row: Print, recipient: Recipient, day: date) -> Found:

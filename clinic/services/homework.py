@@ -324,7 +324,8 @@ def planner(store: Store, token: str, case: CasePage) -> Planner:
     level = level_on(ruling, store.today())
     shelves = _shelves(_Bars(verdict, level, _harmed(known)))
     abouts: tuple[About, ...] = ("couple", *PARTNERS)
-    nexts = tuple(_next(plan, known, shelves) for plan in known.running() if plan.tasks)
+    due = (one for one in known.running() if one.tasks and (one.day < store.today() or known.said(one)))
+    nexts = tuple(_next(plan, known, shelves) for plan in due)
     closed = frozenset(one for one in abouts if not gate(ruling, store.today(), PLAN, _reader(one)))
     return Planner(nexts, shelves, {one: language(case, one) for one in abouts}, closed)
 

@@ -386,12 +386,9 @@ def _joined(store: Store, token: str, packing: Packing, good: list[_Sheet], how:
 def _noted(store: Store, token: str, one: _Sheet) -> bool:
     """Write the row of a sheet; False if its gate has closed since it was drawn."""
     if not one.noted:
-        found = one.found
         try:
             with apart():
-                prints.note(
-                    store, token, one.item.case, one.code, found.job, found.definition.sha, found.record, found.plan
-                )
+                print_sheet.note(store, token, one.item.case, one.code, one.found.job, one.found)
         except Refused:
             return False
         one.noted = True

@@ -13,6 +13,7 @@ from clinic.documents import Part, Sheet
 from clinic.domain.answer import Leaf, leaves
 from clinic.domain.audience import Scope, about_of, readable
 from clinic.domain.definition import SILENT, Text
+from clinic.domain.release import shared
 from clinic.persistence.store import Store
 from clinic.press.press import Press
 from clinic.services import print_sheet
@@ -66,7 +67,7 @@ def look(store: Store, press: Press, token: str, case_id: str, job: PrintJob, pr
         found.day,
         tuple(readiness(found.definition, tag, print_when) for tag in found.job.tags),
         found.sealed_in,
-        found.job.letterhead,
+        bool(found.letterhead),
         found.job.draft,
         tuple(print_sheet.drawn(press, found)),
         print_sheet.mark(store, case_id, found),
@@ -81,11 +82,24 @@ def groups(sheet: Sheet) -> tuple[Group, ...]:
 
 def _said(title: Text, parts: tuple[Part, ...]) -> Iterator[Said]:
     for part in parts:
+        if part.kind == "shared":
+            yield Said(part.block.label, tuple(_shared(part)))
         if part.kind in SILENT:
             continue
         every = leaves(part.block, tuple(row for row in part.rows if row))
         given = tuple((leaf, part.values[leaf.path]) for leaf in every if leaf.path in part.values)
         yield Said(part.block.label or part.block.stem or part.block.center or title, given)
+
+
+def _shared(part: Part) -> Iterator[tuple[Leaf, str]]:
+    """What each of the two released: words under who shared them, an aim with its days and numbers."""
+    found, aims = shared(part.values), {row.id: row for row in part.block.rows}
+    for ask in part.block.asks:
+        yield from ((Leaf("", "text", ask), text) for text in found.of(ask.id))
+        for aim, lines in found.aims.items():
+            points = "; ".join(f"{day.isoformat()}: {rating}" for day, rating in lines.get(ask.id, ()))
+            if points and aim in aims:
+                yield Leaf("", "text", ask, aims[aim]), points
 
 
 def _added(hint: Text) -> str:

@@ -108,9 +108,14 @@ def filled(
     page = laid_out(found, code)
     with press.child() as child:
         pdf = _drawn(lambda: press.pdf(page, child))
+    note(store, token, case_id, code, job, found)
+    return Printed(pdf, f"{code}.pdf", code)
+
+
+def note(store: Store, token: str, case_id: str, code: str, job: PrintJob, found: Opened) -> None:
+    """Write the row of a sheet that was drawn, before its bytes are handed over. Raises as `prints.note`."""
     known = None if found.record else found.answers
     prints.note(store, token, case_id, code, job, found.definition.sha, found.record, found.plan, known)
-    return Printed(pdf, f"{code}.pdf", code)
 
 
 def pictures(store: Store, press: Press, token: str, case_id: str, job: PrintJob, print_when: str) -> list[bytes]:

@@ -63,8 +63,8 @@ def note(
     scope = job.recipient
     with unit_of_work(store, token, write=True) as session:
         audit.note(session, "print.made", case=case_id, record=job.record, recipient=scope)
-        record = ident(job.record) if job.record else None
-        view = store.keyholder.open(token, ident(case_id), SHEETS[scope], job.sheet, scope, record)
+        named = ident(job.record) if job.record else None
+        view = store.keyholder.open(token, ident(case_id), SHEETS[scope], job.sheet, scope, named)
         print_id = uuid4()
         content = {
             "sheet": job.sheet,

@@ -49,9 +49,9 @@ class CodeForm(FlaskForm):
         self.to.choices = [SelectChoice(value=one, label=words[one]) for one in ("a", "b", "joint")]
 
     def wrong(self) -> dict[str, str]:
-        """What is wrong so far, by field id."""
+        """What is wrong before anything is looked up, by field id. No day stands for today."""
         found = {} if self.to.data in RECIPIENTS else {"to": _("Choose whose sheet it is.")}
-        return found if self.day.data or not self.day.raw_data else found | {"day": _day()}
+        return found if self.day.data or not any(self.day.raw_data or ()) else found | {"day": _day()}
 
     def explain(self, wrong: dict[str, str]) -> None:
         """Put each sentence at its field."""
@@ -84,12 +84,14 @@ def find() -> ResponseReturnValue:
     """On to the form of the sheet, or one line that says nothing but that this code opens nothing here."""
     form = CodeForm()
     form.validate()
-    wrong = form.wrong()
+    if wrong := form.wrong():
+        form.explain(wrong)
+        return _codes(form), 422
     try:
         found = entry.find(store(), token(), form.code.data or "", form.to.data or "", form.day.data or _today())
     except Invalid as error:
-        said = {"code": _slip(), "day": _day(), "to": _("Choose whose sheet it is.")}
-        form.explain({name: said[name] for name in error.fields} | wrong)
+        said = {"code": _slip(), "day": _day()}
+        form.explain({name: said[name] for name in error.fields})
         return _codes(form), 422
     except NotFound as error:
         return _codes(form, _("This code opens nothing here. Look at the sheet again, and at whose it is.")), error.http

@@ -129,14 +129,16 @@ def _page(case: cases.CasePage, typed: Typed) -> str:
     drawn = the_map(opened, tables(), today)
     listed = [one for one in records.listing(store(), token(), case.id) if one.kind == "map"]
     history = choices.history(store(), token(), case.id)
+    stands = choice.newest(history)
     ruling = Ruling.from_data(case.ruling)
     return render_template(
         "web/formulation/map.html",
         case=case,
         map=drawn,
         found=found,
-        shelves=why.shelves(found, choice.newest(history)),
+        shelves=why.shelves(found, stands),
         chosen=history[::-1],
+        confirmed=any(one.verdict == CONFIRMED for one in stands),
         typed=typed,
         sides=[_side(drawn, found, one) for one in PARTNERS],
         maps=sorted(listed, key=lambda one: one.held_on, reverse=True),
@@ -155,6 +157,7 @@ def _page(case: cases.CasePage, typed: Typed) -> str:
         },
         entry=why.entry_title,
         about_guess=_about_guess,
+        ask_of=lambda id_: library().get("sources", id_).texts["ask"],
         sheet=why.sheet_title,
         printable=_printable,
         has_paper=lambda one: _has_paper(one.sheet, one.recipient),

@@ -129,7 +129,9 @@ def blank() -> ResponseReturnValue:
     if not form.ready(states):
         return render_template("web/sheets/blank.html", **page), 422
     try:
-        return _file(print_sheet.blank(press(), form.job(sheet.id), settings().print_when, sheet, settings().letterhead))
+        return _file(
+            print_sheet.blank(press(), form.job(sheet.id), settings().print_when, sheet, settings().letterhead)
+        )
     except ClinicError as error:
         return render_template("web/sheets/blank.html", **page | {"refusal": _sentence(error)}), error.http
 
@@ -209,7 +211,7 @@ def override(case_id: object) -> ResponseReturnValue:
 
 def letterhead() -> bool:
     """Whether the clinic has a letterhead at all."""
-    return bool(getattr(settings(), "letterhead", ()))
+    return bool(settings().letterhead)
 
 
 def _do() -> str:

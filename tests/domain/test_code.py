@@ -38,7 +38,14 @@ def test_a_new_code_fits_and_each_is_another() -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["abcdefgh{}", "ABCD EFGH {}", "abcd-efgh-{}", " a b c d e f g h {} ", "ＡＢＣＤＥＦＧＨ{}", "abcd\u2011efgh\u200e{}\n"],
+    [
+        "abcdefgh{}",
+        "ABCD EFGH {}",
+        "abcd-efgh-{}",
+        " a b c d e f g h {} ",
+        "ＡＢＣＤＥＦＧＨ{}",
+        "abcd\u2011efgh\u200e{}\n",
+    ],
 )
 def test_case_spaces_dashes_and_wide_letters_do_not_matter(typed: str) -> None:
     last = whole([ALPHABET.index(sign) for sign in "ABCDEFGH"])[-1]

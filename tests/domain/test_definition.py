@@ -46,6 +46,8 @@ KINDS = {
     "grid": 'stem = "This week"\nrows = [{ id = "walk", label = "A walk", type = "tick" }]',
     "diagram": 'shape = "circles"\nalt = "Three rings"\nnodes = [{ id = "in", label = "In" }, '
     '{ id = "mid", label = "Mid" }, { id = "out", label = "Out" }]',
+    "shared": 'label = "What you shared"\nprefill = "released"\nfrom = "signals"\nalt = "Two lines"\n'
+    'asks = [{ id = "from_a", label = "A shared" }, { id = "from_b", label = "B shared" }]',
 }
 
 
@@ -546,3 +548,20 @@ def test_canonical_text_brings_the_same_definition_back(order: list[int], words:
     assert stored(made.data) == made
     shuffled = dict(reversed(json.loads(made.data).items()))
     assert canonical(shuffled) == made.data
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines", "why"),
+    [
+        ("prompt", 'label = "x"\nprefill = "released"', "no other block"),
+        ("shared", KINDS["shared"].replace('"released"', '"map.cycle"'), "prefill"),
+        ("shared", KINDS["shared"].replace("from_b", "from_c"), "from_a and from_b"),
+        ("shared", KINDS["shared"] + '\naudience = "staff"', ""),
+    ],
+)
+def test_only_a_shared_block_takes_what_was_released(kind: str, lines: str, why: str) -> None:
+    if not why:  # joint flows to everybody
+        assert read(JOINT + section(block(kind, lines))).blocks["thing"].audience == "staff"
+        return
+    with pytest.raises(DefinitionError, match=why):
+        read(JOINT + section(block(kind, lines)))

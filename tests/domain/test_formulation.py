@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from clinic.domain import choice
 from clinic.domain.audience import About
 from clinic.domain.definition import Definition, parse
 from clinic.domain.formulation import Opened, cycle, facts, preparation, the_map
@@ -13,6 +14,8 @@ from clinic.domain.suggest import Asked, Facts, Observation, Recent, suggest
 from tests.domain.couples import FORMS, library, names, rules, tables
 
 TODAY = date(2026, 3, 10)
+DAY_BEFORE = TODAY - timedelta(1)
+CHOICE = parse((FORMS / "sheet_choice.toml").read_bytes(), "sheet_choice.toml", {})
 SESSION = """
 id = "session"
 version = 1
@@ -482,6 +485,43 @@ def test_history_comes_from_prints_sessions_and_reviews() -> None:
     made = fold(*sessions, review, given=printed)
     assert made.recent["b.the_wave"] == Recent("worse", TODAY - timedelta(3))
     assert rules(suggest(made, tables())) == {"R9"}
+
+
+def chose(ago: int, about: About, sheet: str, verdict: str, written: str = "", **more: Any) -> Opened:
+    """A choice of the map, in the shipped form."""
+    answers = {"sheet": {"code": sheet, "title": "x"}, "verdict": verdict, "reason": "Too early."}
+    return Opened(CHOICE, about, answers, TODAY - timedelta(ago), written=written, **more)
+
+
+def test_what_was_declined_is_out_until_it_is_taken_back() -> None:
+    declined = chose(9, "a", "secure_base", "declined")
+    for more in ([], [chose(8, "b", "secure_base", "confirmed")], [chose(20, "a", "secure_base", "taken_back")]):
+        assert fold(declined, *more).recent == {"a.secure_base": Recent("declined", TODAY - timedelta(9))}
+    for after in ("confirmed", "taken_back"):
+        assert fold(declined, chose(2, "a", "secure_base", after)).recent == {}
+        assert fold(declined, chose(9, "a", "secure_base", after, "2026-03-01T10:00:00")).recent == {}
+    both = fold(chose(1, "couple", "our_cycle", "declined"))
+    assert both.recent == {"joint.our_cycle": Recent("declined", DAY_BEFORE)}
+    assert fold(chose(1, "a", "secure_base", "declined", signed=False), with_drafts=True).recent == {}
+
+
+def test_declining_never_hides_that_something_made_it_worse() -> None:
+    review = record("check_in", 3, "b", review=[{"id": "x1", "sheet": "the_wave", "outcome": "worse"}])
+    made = fold(record("session", 7), review, chose(1, "b", "the_wave", "declined"))
+    assert made.recent["b.the_wave"].outcome == "worse"
+    assert rules(suggest(made, tables())) == {"R9"}
+    given = [("b", "the_wave", TODAY - timedelta(1))]
+    assert fold(record("session", 7), chose(2, "b", "the_wave", "declined"), given=given).recent == {
+        "b.the_wave": Recent("declined", TODAY - timedelta(2))
+    }
+
+
+@pytest.mark.parametrize(
+    "answers", [{}, {"sheet": {"title": "x"}, "verdict": "declined"}, {"sheet": {"code": "x"}, "verdict": "maybe"}]
+)
+def test_a_choice_that_is_not_whole_is_none(answers: dict[str, Any]) -> None:
+    assert choice.read(CHOICE, "a", answers, TODAY) is None
+    assert choice.read(FORM["map"], "couple", answers, TODAY) is None
 
 
 def test_the_cycle_is_joint_words_only() -> None:

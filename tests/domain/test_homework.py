@@ -60,7 +60,7 @@ def review(outcome: str, barrier: str = "", about: Any = "a", **values: Any) -> 
 # --------------------------------------------------------------------------- reading
 WHOLE: dict[str, Any] = {
     "plan": [{"id": row, "first": f"1 {row}", "second": f"2 {row}"} for row in ROWS],
-    "who": [{"id": "first", "who": "both"}, {"id": "second", "who": "partner_b"}],
+    "who": [{"id": "who", "first": "both", "second": "partner_b"}],
     "days": {"first": {"fri": True, "tue": True}},
     "times": {"first_time": "19:30", "first_minutes": "20 minutes, twice", "day": "2026-03-04"},
     "weeks": 3,

@@ -393,8 +393,8 @@ def test_the_plan_has_a_grid_and_a_way_to_refuse_for_each(
 def test_the_plan_asks_for_all_that_makes_a_step_exact(read: dict[str, Definition]) -> None:
     sheet = read["homework_plan"]
     assert ids(sheet.blocks["plan"].rows) == list(ROWS)
-    assert ids(sheet.blocks["plan"].columns) == list(STEPS), "two steps at most"
-    for id_ in ("days", "who", "from"):
+    assert ids(sheet.blocks["plan"].columns) == ids(sheet.blocks["who"].columns) == list(STEPS), "two steps at most"
+    for id_ in ("days", "from"):
         assert ids(sheet.blocks[id_].rows) == list(STEPS), "rows are joined by their ids"
     assert {(field.id, field.type) for field in sheet.blocks["times"].fields} == {
         ("first_time", "time"), ("first_minutes", "text"), ("second_time", "time"), ("second_minutes", "text"),
@@ -562,7 +562,11 @@ def test_the_summary_is_room_to_write_without_scores(about: About, read: dict[st
     assert sheet.kind == "handout"
     found = {block.id: block for block in blocks(sheet, about)}
     assert {"did", "helped", "until", "visit"} <= set(found)
-    assert {block.kind for block in found.values()} <= {"prose", "callout", "prompt", "date"}, "no number, no choice"
-    assert not any(block.feeds or block.prefill for block in found.values())
+    shared = {"shared"} if about == "couple" else set()
+    assert {block.kind for block in found.values()} - {"prose", "callout", "prompt", "date"} == shared, (
+        "no number, no choice"
+    )
+    assert not any(block.feeds for block in found.values())
+    assert {block.kind for block in found.values() if block.prefill} == shared, "what both let go, and nothing else"
     assert not re.search(r"score|\blevels?\b|rating|screen|progress|how close|0 to 10", words(sheet), re.I)
     assert "If one of you wants a line left out, it is left out." in words(sheet, "couple")

@@ -606,7 +606,9 @@ AGENDA: dict[str, Probe] = {
     ).all(),
     "records": lambda s, w: s.scalars(select(Record.id)).all(),
     "how many records": lambda s, w: s.scalar(select(func.count()).select_from(Record)),
-    "which have prints": lambda s, w: s.scalars(select(Case.code).where(exists().where(Print.case_id == Case.id))).all(),
+    "which have prints": lambda s, w: s.scalars(
+        select(Case.code).where(exists().where(Print.case_id == Case.id))
+    ).all(),
     "in words": lambda s, w: s.execute(text("SELECT sealed FROM appointment")).all(),
     "a word in a column": lambda s, w: s.execute(
         select(Case.code, literal_column("(SELECT sealed FROM appointment LIMIT 1)"))

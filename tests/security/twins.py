@@ -6,9 +6,9 @@ from datetime import date, timedelta
 from typing import Any
 
 from clinic.domain.answer import Checked
-from clinic.domain.audience import About
+from clinic.domain.audience import About, Recipient
 from clinic.persistence.store import Store
-from clinic.services import cases, records
+from clinic.services import cases, choices, records
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from tests.filling import filled
@@ -30,6 +30,7 @@ class Twin:
     review: str = "done"
     decision: str = "full"
     sources: tuple[str, ...] = ()
+    chosen: tuple[tuple[Recipient, str, str], ...] = ()  # on the map: for whom, which sheet, confirmed or declined
 
 
 YES: Answers = {"a.intimate": "yes", "b.intimate": "yes"}
@@ -42,7 +43,18 @@ def row(id_: str, intensity: int, by: str = "counsellor") -> dict[str, Any]:
 
 CALM = {"b": [row("withdrawal", 1)]}
 OPEN = Twin("open", CALM)
-OTHER = Twin("other", {"b": [row("outside_stress", 1), row("clinginess", 2)]}, {"b.said_alone": "quite different"})
+OTHER = Twin(
+    "other",
+    {"b": [row("outside_stress", 1), row("clinginess", 2)]},
+    {"b.said_alone": "quite different"},
+    chosen=(
+        ("a", "the_wave", "declined"),
+        ("b", "secure_base", "declined"),
+        ("b", "the_wave", "confirmed"),
+        ("joint", "our_cycle", "declined"),
+        ("joint", "support_menu", "confirmed"),
+    ),
+)
 # One for every cause that closes something (CLINICAL_RULES D).
 CLOSED = (
     Twin("hold", CALM, decision="hold"),
@@ -96,4 +108,7 @@ def make(store: Store, token: str, twin: Twin) -> str:
     for definition in OF_BOTH:
         finish(definition, "couple")
     finish("homework_review", "b", {"first": twin.review})
+    words = SECRET + twin.name
+    for to, sheet, verdict in twin.chosen:
+        choices.choose(store, token, case, to, sheet, verdict, words, words, words)
     return case

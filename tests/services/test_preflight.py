@@ -4,7 +4,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +18,8 @@ from clinic.press.press import Press
 from clinic.services import preflight, print_sheet, prints, records
 from clinic.services.definitions import definitions
 from clinic.services.preflight import Preflight
-from clinic.services.prints import PrintJob
 from clinic.services.print_sheet import Unseen
+from clinic.services.prints import PrintJob
 from tests.filling import filled
 from tests.security import twins
 from tests.web.conftest import Made, made, press

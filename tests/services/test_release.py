@@ -13,7 +13,7 @@ from clinic import config
 from clinic.domain.answer import Checked
 from clinic.domain.errors import Conflict, Denied, Invalid, NotFound, Refused
 from clinic.persistence.store import Store
-from clinic.services import accounts, audit_log, cases, couple, course, export, print_sheet, records, release
+from clinic.services import accounts, audit_log, cases, couple, course, export, preflight, print_sheet, records, release
 from clinic.services.audit_log import Filters
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
@@ -338,3 +338,13 @@ def test_what_both_said_of_a_step_stands_side_by_side(house: House) -> None:
     house.finish("homework_review", "a", {"first": "done"}, 1, own)
     (gap,) = house.page().gaps
     assert (gap.task.step, gap.a.outcome, gap.b.outcome) == ("We talk after dinner", "partly", "not")
+
+
+def test_the_preflight_lists_what_was_let_go(house: House) -> None:
+    house.let_go(house.check_in("a", 3, "the walk", trust=4), "better")
+    house.let_aim_go("a")
+    found = print_sheet.opened(house.store, house.token, house.case, PrintJob("session_summary", "joint"), "reviewed")
+    said = [str(value) for group in preflight.groups(found.sheet) for one in group.said for _, value in one.given]
+    assert "What was a little better, even for a moment?\nthe walk" in said
+    assert any(one.endswith(": 4") for one in said)
+    assert preflight.whose(found) == ("joint",)

@@ -1,12 +1,16 @@
 """From a sheet to its PDF: what opens for it, what a refusal says, what the file is called."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from clinic.app import create_app
 from clinic.persistence.keyholder import Keyholder
+from clinic.services import prints
+from tests import pdf
 from tests.web.conftest import Clinic, finished, post, prepared, print_, shown
 
 PAPER = {"locale": "en", "beside": "", "paper": "a4", "size": "normal", "ink": "full"}
@@ -35,7 +39,7 @@ def purposes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_one_recipient_one_view(clinic: Clinic, ana: FlaskClient, purposes: list[str]) -> None:
-    for do in ("print", "look"):
+    for do in ("open", "print", "look"):
         reply = ask(ana, clinic, "signals_checkin", "a", do)
         assert reply.status_code == 200
     assert set(purposes) == {"sheet:a"}
@@ -119,6 +123,122 @@ def test_the_usual_paper_of_a_recipient_is_chosen(clinic: Clinic, ana: FlaskClie
     text = ask(ana, clinic, "signals_checkin", "b", "open").get_data(as_text=True)
     assert re.search(r'<option value="en" selected', text)
     assert re.search(r'name="size" value="normal"[^>]* checked', text)
+
+
+# --------------------------------------------------------------------------- what leaves the room
+OF_A = {"what": "I heard only the tone", "fits": ["two_sides"]}
+
+
+def test_the_preflight_says_everything_at_the_first_click(clinic: Clinic, ana: FlaskClient) -> None:
+    """Whose answers, each of them, to whom, of which day, in which language, the pages, and one line on the rest."""
+    finished(clinic.store, clinic.tokens["ana"], clinic.case, "whats_underneath", "a", OF_A)
+    reply = ask(ana, clinic, "whats_underneath", "a", "open")
+    text = reply.get_data(as_text=True)
+    assert reply.status_code == 200
+    leaves = text[text.index('id="leaves"') : text.index('id="paper-title"')]
+    for words in ("For Partner A", "A’s own answers", "I heard only the tone", "not answered", "English", "approved"):
+        assert words in leaves
+    assert clinic.store.today().strftime("%d, %Y").lstrip("0") in leaves
+    assert 'alt="Page 1 of 2"' in leaves
+    assert leaves.count("Everything else stays here.") == 1
+    assert re.search(r'name="do" value="print" formtarget="_blank"', text)
+
+
+def test_a_sheet_without_answers_says_so(clinic: Clinic, ana: FlaskClient) -> None:
+    text = ask(ana, clinic, "whats_underneath", "a", "open").get_data(as_text=True)
+    assert "No answers are on it: a sheet to fill in." in text
+    assert "not answered" not in text
+
+
+def test_the_same_line_on_the_rest_whatever_stays(clinic: Clinic, ana: FlaskClient) -> None:
+    """Never how many answers stay, or of what kind: with and without a staff note, the page is the same."""
+    finished(clinic.store, clinic.tokens["ana"], clinic.case, "whats_underneath", "a", OF_A)
+    before = _plain(ask(ana, clinic, "whats_underneath", "a", "look"))
+    finished(clinic.store, clinic.tokens["ana"], clinic.case, "whats_underneath", "b", {"what": "B alone"})
+    finished(clinic.store, clinic.tokens["ana"], clinic.case, "partner_intake", "b", {})
+    assert _plain(ask(ana, clinic, "whats_underneath", "a", "look")) == before
+
+
+def printed(client: FlaskClient, clinic: Clinic, seen: str, **more: str) -> Any:
+    fields = {"sheet": "whats_underneath", "to": "a", **PAPER, **more}
+    return post(client, f"/cases/{clinic.case}/print", do="print", seen=seen, **fields)
+
+
+def test_what_was_not_shown_does_not_print(clinic: Clinic, ana: FlaskClient) -> None:
+    where = f"/cases/{clinic.case}/print"
+    seen = shown(ana, where, sheet="whats_underneath", to="a", **PAPER)
+    changed: list[dict[str, str]] = [{"paper": "letter"}, {"size": "large"}, {"ink": "saver"}, {"to": "b"}]
+    changed += [{"locale": "es", "draft": "1"}, {"sheet": "signals_checkin"}]
+    for more in changed:
+        reply = printed(ana, clinic, seen, **more)
+        text = reply.get_data(as_text=True)
+        assert (reply.status_code, reply.mimetype) == (409, "text/html"), more
+        assert "Something changed since you looked." in text
+        assert 'id="leaves"' in text
+    for wrong in ("", "0" * 64, seen[:-1]):
+        assert printed(ana, clinic, wrong).status_code == 409
+    assert prints.sent(clinic.store, clinic.tokens["ana"], clinic.case) == []
+    assert printed(ana, clinic, seen, goes="home").mimetype == "application/pdf"
+    assert len(prints.sent(clinic.store, clinic.tokens["ana"], clinic.case)) == 1
+
+
+def test_a_record_that_was_finished_in_another_tab_is_shown_before_it_prints(clinic: Clinic, ana: FlaskClient) -> None:
+    seen = shown(ana, f"/cases/{clinic.case}/print", sheet="whats_underneath", to="a", **PAPER)
+    finished(clinic.store, clinic.tokens["ana"], clinic.case, "whats_underneath", "a", OF_A)
+    reply = printed(ana, clinic, seen)
+    text = reply.get_data(as_text=True)
+    assert reply.status_code == 409
+    assert "I heard only the tone" in text
+    again = re.search(r'name="seen" value="([0-9a-f]{64})"', text)
+    assert again
+    assert again[1] != seen
+    assert printed(ana, clinic, again[1]).mimetype == "application/pdf"
+
+
+def test_a_mark_of_another_clinic_or_case_is_none(clinic: Clinic, ana: FlaskClient) -> None:
+    ben = clinic.client("ben")
+    theirs = shown(ben, f"/cases/{clinic.foreign_case}/print", sheet="whats_underneath", to="a", **PAPER)
+    assert len(theirs) == 64
+    assert printed(ana, clinic, theirs).status_code == 409
+
+
+def test_a_usual_language_that_is_not_ready_is_said_without_an_error_page(clinic: Clinic, ana: FlaskClient) -> None:
+    """B reads Spanish beside English, and no Spanish is ready here."""
+    for sheet in ("whats_underneath", "five_steps"):  # open and closed alike
+        reply = ask(ana, clinic, sheet, "b", "open")
+        text = reply.get_data(as_text=True)
+        assert reply.status_code == 200
+        assert 'value="es" selected' in text
+        assert "tick “Draft”" in text
+        assert 'id="leaves"' not in text
+
+
+def test_the_letterhead_is_offered_where_there_is_one(clinic: Clinic, ana: FlaskClient) -> None:
+    page = ask(ana, clinic, "whats_underneath", "a", "open").get_data(as_text=True)
+    assert 'name="letterhead"' not in page
+    assert "Letterhead" not in page
+    settings = replace(clinic.store.settings, letterhead=("The Blue House", "Long Street 4"))
+    store = replace(clinic.store, settings=settings)
+    clinic = replace(clinic, store=store, app=create_app(settings, store, clinic.app.extensions["clinic"]["press"]))
+    ana = clinic.client("ana")
+    page = ask(ana, clinic, "whats_underneath", "a", "open").get_data(as_text=True)
+    assert 'name="letterhead"' in page
+    assert re.search(r"Letterhead</dt><dd>no<", page)
+    page = ask(ana, clinic, "whats_underneath", "a", "look", letterhead="1").get_data(as_text=True)
+    assert re.search(r"Letterhead</dt><dd>yes<", page)
+    for letterhead, there in (("", False), ("1", True)):
+        more = {"letterhead": letterhead} if letterhead else {}
+        reply = ask(ana, clinic, "whats_underneath", "a", "print", **more)
+        assert ("The Blue House" in pdf.text(reply.data)) is there
+    plain = shown(ana, f"/cases/{clinic.case}/print", sheet="whats_underneath", to="a", **PAPER)
+    assert printed(ana, clinic, plain, letterhead="1").status_code == 409
+
+
+def test_blanks_say_how_far_their_languages_have_come(ana: FlaskClient) -> None:
+    text = post(ana, "/sheets", sheet="our_cycle", do="open").get_data(as_text=True)
+    assert "approved" in text
+    assert "draft: prints only with the mark" in text
+    assert 'id="leaves"' not in text
 
 
 def _plain(reply: Any) -> str:
