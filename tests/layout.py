@@ -142,7 +142,8 @@ def _broken(side: Side, first: bool, last: bool) -> Iterator[str]:
     if lowest.text is not None and lowest.heading:
         yield f"ends with {lowest.text!r}"
     highest = max(item.top for item in body)
-    if not first and any(rule.top > highest - 3 for rule in side.rules):
+    texts = max((item.top for item in side.texts), default=0)
+    if not first and any(rule.top > highest - 3 and rule.bottom > texts for rule in side.rules):
         yield "begins with a line whose question stands on the page before"
     if side.lines < LEAST_LINES and not side.drawing:
         yield f"has {side.lines} lines"

@@ -150,7 +150,7 @@ class View:
         lines = sum(ask.lines + 2 for ask in block.asks) * RULE
         wide = 1.5 if self.two or self.large else 1  # words take more lines
         whole, asked = (WHOLE_LARGE, ASKED_LARGE) if self.large else (WHOLE, ASKED)
-        told = block.shape == "circles" and bool(part.values)  # what was written follows as a list
+        told = (block.shape == "circles" and bool(part.values)) or (block.kind in SPILL and self.spills(part))
         return wrote < KEEP and high * wide < whole and lines < asked and not told
 
     def shared(self, part: Part) -> chart.Said:
@@ -175,6 +175,10 @@ class View:
         if not self.day_part(sheet):
             return sheet.steps
         return (replace(sheet.steps[0], parts=sheet.steps[0].parts[1:]), *sheet.steps[1:])
+
+    def goes_on(self, before: Part, part: Part) -> bool:
+        """Whether a drawing stands on one page with the example before it."""
+        return part.kind == "diagram" and before.kind == "callout"
 
     def tied(self, part: Part, place: int, count: int) -> bool:
         """Whether a row may not start a page: neither the first nor the last row stands alone."""

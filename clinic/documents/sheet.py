@@ -157,12 +157,13 @@ def _numbered(steps: Iterable[Step]) -> tuple[Step, ...]:
 
 
 def _is_tail(part: Part, place: int, step: Step, last: bool) -> bool:
-    """A date or signature anywhere; at the end of the sheet also what closes it, and its very last block."""
+    """A short date or a signature anywhere; at the end of the sheet also what closes it, and its very last block."""
     if not place:
         return False
     rest = step.parts[place + 1 :]
     closes = last and (not rest or (part.kind in TAILS and all(one.kind in TAILS for one in rest)))
-    return closes or part.kind in ("date", "signature")
+    short = part.kind == "date" and len(part.block.fields) <= 2
+    return closes or short or part.kind == "signature"
 
 
 def _part(placed: Placed, definition: Definition, answers: Answers | None, room: bool) -> Part:

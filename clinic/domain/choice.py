@@ -12,14 +12,17 @@ from typing import Any, Final
 from clinic.domain.audience import About, Recipient
 from clinic.domain.definition import Definition
 
-FEEDS: Final = "choice"  # the blocks that make it up, by kind and id: sheet, verdict, reason
+FEEDS: Final = "choice"  # the blocks that make it up: held, sheet, verdict, reason
 CONFIRMED, DECLINED, TAKEN_BACK = "confirmed", "declined", "taken_back"
 VERDICTS: Final = (CONFIRMED, DECLINED, TAKEN_BACK)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One choice for one reader of one sheet. `reason` is empty unless declined; `written` its ISO moment."""
+    """One choice for one reader of one sheet. `reason` is empty unless declined.
+
+    `at` sorts the choices of a day: the time it was made, which a correction keeps, then the moment of writing.
+    """
 
     recipient: Recipient
     sheet: str
@@ -27,7 +30,12 @@ class Choice:
     reason: str = field(repr=False)
     day: date
     record: str = ""
-    written: str = ""
+    at: str = ""
+
+    @property
+    def moment(self) -> tuple[date, str]:
+        """What the newest is found by."""
+        return self.day, self.at
 
 
 def read(
@@ -40,14 +48,14 @@ def read(
     if not isinstance(sheet, str) or verdict not in VERDICTS:
         return None
     words = reason if isinstance(reason, str) and verdict == DECLINED else ""
-    return Choice("joint" if about == "couple" else about, sheet.strip(), verdict, words, day, record, written)
+    held = fed.get("held")
+    at = f"{held.get('time', '') if isinstance(held, Mapping) else ''} {written}"
+    return Choice("joint" if about == "couple" else about, sheet.strip(), verdict, words, day, record, at)
 
 
 def newest(choices: Iterable[Choice]) -> list[Choice]:
     """Of each reader and sheet the last choice, the newest first; one that was taken back is there no more."""
-    found = {(one.recipient, one.sheet): one for one in sorted(choices, key=lambda one: (one.day, one.written))}
+    found = {(one.recipient, one.sheet): one for one in sorted(choices, key=lambda one: one.moment)}
     return sorted(
-        (one for one in found.values() if one.verdict != TAKEN_BACK),
-        key=lambda one: (one.day, one.written),
-        reverse=True,
+        (one for one in found.values() if one.verdict != TAKEN_BACK), key=lambda one: one.moment, reverse=True
     )

@@ -83,14 +83,16 @@ def _write(
     with unit_of_work(store, token, write=True) as session:
         audit.note(session, VERBS[verdict], case=case_id)
         view = store.keyholder.open(token, ident(case_id), "staff")
-        parts.must_write(view, CHOICE)
         if verdict == TAKEN_BACK:
             stands = choice.newest(_all(store, session, view))
             if (recipient, sheet) not in {(one.recipient, one.sheet) for one in stands}:
                 raise NotFound
         elif recipient not in RECIPIENTS or recipient not in current(store, sheet).recipients:
             raise NotFound
-        answers = {"sheet": {"title": title, "code": sheet}, "verdict": verdict, "reason": reason, "because": because}
+        now = store.clock().astimezone()
+        held = {"day": store.today().isoformat(), "time": now.strftime("%H:%M")}
+        named = {"title": title or sheet, "code": sheet}
+        answers = {"held": held, "sheet": named, "verdict": verdict, "reason": reason, "because": because}
         given = {name: value for name, value in answers.items() if value}
         return records.at_once(store, session, view, current(store, CHOICE), about_of(recipient), given)
 
@@ -114,7 +116,7 @@ def _all(store: Store, session: Session, view: KeyView) -> list[Choice]:
         for one in opened
         if one.head.record in live
     ]
-    return sorted((one for one in found if one), key=lambda one: (one.day, one.written))
+    return sorted((one for one in found if one), key=lambda one: one.moment)
 
 
 def _opened(session: Session, view: KeyView, row: Record) -> parts.Opened | None:

@@ -23,7 +23,7 @@ from clinic.persistence import keyholder_client
 from clinic.persistence.models import Account
 from clinic.persistence.store import Store, create
 from clinic.press.press import Press
-from clinic.services import accounts, appointments, cases, print_sheet, records
+from clinic.services import accounts, appointments, cases, course, print_sheet, records, release
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from clinic.services.print_sheet import Printed
@@ -152,6 +152,8 @@ def _fill(store: Store, token: str) -> None:
             record = records.read(store, token, record_id)
             answers = row["answers"] | _days(record.definition, row, held_on)
             records.finish(store, token, record_id, record.rev, Checked(answers, {}, {}))
+        for row in couple.get("release", ()):
+            _give(store, token, case_id, row)
 
 
 def _meet(store: Store, token: str) -> None:
@@ -163,6 +165,20 @@ def _meet(store: Store, token: str) -> None:
     for ahead, code, at, minutes, who in MEETINGS:
         if code in codes:
             appointments.add(store, token, codes[code], days[ahead], at, minutes, who)
+
+
+def _give(store: Store, token: str, case_id: str, row: dict[str, str]) -> None:
+    """Let one answer or one aim go to both, as its owner agreed to today."""
+    today, owner = store.today(), row["owner"]
+    if "aim" in row:
+        offers = course.of_case(store, token, case_id).offers.values()
+        offer = next(one for one in offers if (one.owner, one.aim) == (owner, row["aim"]))
+        release.release_aim(store, token, case_id, offer.owner, offer.aim, offer.seen, True, today)
+        return
+    listed = records.listing(store, token, case_id)
+    source = [one.id for one in listed if (one.definition_id, one.about) == (row["definition"], owner)][-1]
+    found = next(one for one in release.of_record(store, token, source).offers if one.place == row["place"])
+    release.release_answer(store, token, source, found.place, found.seen, True, today)
 
 
 def _days(definition: Definition, row: dict[str, Any], held_on: date) -> dict[str, Any]:

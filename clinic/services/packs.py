@@ -160,7 +160,7 @@ def finished(listed: Iterable[RecordLine], known: Mapping[str, Definition]) -> l
         there = one.definition_id in known and to in known[one.definition_id].recipients
         if one.signed and there and one.id not in corrected:
             found.append(Offer(to, one.definition_id, one.title, one.held_on, one.id))
-    return sorted(found, key=lambda one: one.day, reverse=True)
+    return sorted(reversed(found), key=lambda one: one.day, reverse=True)  # of one day the last comes first
 
 
 def packable(store: Store) -> dict[str, Definition]:

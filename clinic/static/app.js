@@ -168,8 +168,8 @@ for (const form of all('form[data-keys]')) {
     typed = at - last < 700 ? typed + digit : digit; // 1 and 0 is ten
     last = at;
     const named = (text) => members.find((member) => member.value === text);
-    const found = members.some((member) => /^\d+$/.test(member.value))
-      ? named(typed) ?? named(typed = digit) : members[Number(digit) - 1];
+    // A scale shows its numbers; everything else is counted from one.
+    const found = one.closest('[role=radiogroup]') ? named(typed) ?? named(typed = digit) : members[Number(digit) - 1];
     if (!found) return;
     found.focus();
     if (found.type === 'checkbox' || !found.checked) found.click();

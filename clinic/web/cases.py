@@ -160,7 +160,8 @@ def work(case_id: object) -> ResponseReturnValue:
     steps = [
         (known[id_], [(about, _of(listed, id_, about)) for about in abouts]) for id_, abouts in PATH if id_ in known
     ]
-    others = [one for one in listed if one.definition_id not in {*dict(PATH), choices.CHOICE}]
+    chosen = {one.id for one in listed if one.definition_id == choices.CHOICE and one.signed}  # the map lists them
+    others = [one for one in listed if one.definition_id not in dict(PATH) and one.id not in chosen]
     gone = prints.sent(store(), token(), case.id)
     more = [one for one in known.values() if one.kind in MORE and one.id not in {*dict(PATH), *BY_THEMSELVES}]
     values = {

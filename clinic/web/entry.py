@@ -135,11 +135,12 @@ def save(record_id: object) -> ResponseReturnValue:
     except Conflict:
         return pages.merging(record.id, checked)
     row = pages.ROW.match(do)
-    if row:
-        return redirect(url_for("entry.edit", record_id=record.id, _anchor=row[1]), 303)
-    if checked.wrong:
+    if checked.wrong and not row:
         return _keys(records.read(store(), token(), record.id), form), 422
-    flash(_("Finished. From now on it is only added to.") if do == "finish" else _("Draft saved."))
+    if not row:
+        flash(_("Finished. From now on it is only added to.") if do == "finish" else _("Draft saved."))
+    if row or do == "stay":
+        return redirect(url_for("entry.edit", record_id=record.id, _anchor=row[1] if row else None), 303)
     return redirect(url_for("entry.page"), 303)
 
 

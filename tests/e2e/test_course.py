@@ -104,7 +104,7 @@ def test_an_answer_goes_to_both(walk: Walk, case: str, served: Served) -> None:
     assert paper.html.count("<svg") == 1
     assert "I feel calm about us" not in paper.html
     page.goto(f"{walk.address}/cases/{case}/course")
-    page.locator("li", has_text="The walk on Sunday.").get_by_role("button", name="Take it back").click()
+    page.locator("li", has_text="The walk on Sunday.").get_by_role("button", name="Stop sharing it").click()
     expect(page.get_by_role("status")).to_contain_text("It is taken back.")
     page.goto(f"{walk.address}/cases/{case}/couple")
     expect(page.locator("main")).not_to_contain_text("The walk on Sunday.")

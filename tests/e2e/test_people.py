@@ -92,11 +92,12 @@ def test_the_pages_of_each_role(walk: Walk, case: str, tongue: str) -> None:
 
 
 @TONGUES
-def test_the_front_desk_has_blanks_and_nothing_else(walk: Walk, case: str, tongue: str) -> None:
+def test_the_front_desk_has_the_day_and_blanks_and_nothing_else(walk: Walk, case: str, tongue: str) -> None:
     with signed_in(walk, "flora", tongue):
-        assert menu(walk) == ["/sheets", "/waiting", "/help", "/account"]
+        assert menu(walk) == ["/day", "/sheets", "/waiting", "/help", "/account"]
         walk.look("front-desk")
         assert case not in walk.page.content()
+        go(walk, "/sheets", "blanks")
         go(walk, "/waiting", "nothing-waits")
     assert walk.wrong == []
 

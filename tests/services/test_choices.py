@@ -1,11 +1,15 @@
 """Choices of suggested sheets: what stands, who may choose, what is sealed where, and that nothing signed goes."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic.domain import formulation
 from clinic.domain.answer import Checked
+from clinic.domain.audience import RECIPIENTS
 from clinic.domain.errors import Denied, Invalid, NotFound, Refused
 from clinic.persistence.models import Account, Part, Record
 from clinic.services import accounts, cases, choices, erase, export, records
@@ -25,16 +29,15 @@ def shipped(clinic: Clinic) -> None:
     clinic.shelf.there |= found
 
 
-def choose(clinic: Clinic, to: str, sheet: str, verdict: str, reason: str = "", because: str = "") -> str:
+def choose(clinic: Clinic, to: Any, sheet: str, verdict: str, reason: str = "", because: str = "") -> str:
     clinic.clock.pass_(minutes=1)
-    return choices.choose(
-        clinic.store, clinic.token, clinic.case, to, sheet, verdict, reason, "Its title", because  # type: ignore[arg-type]
-    )
+    store, token = clinic.store, clinic.token
+    return choices.choose(store, token, clinic.case, to, sheet, verdict, reason, "Its title", because)
 
 
-def back(clinic: Clinic, to: str, sheet: str) -> str:
+def back(clinic: Clinic, to: Any, sheet: str) -> str:
     clinic.clock.pass_(minutes=1)
-    return choices.take_back(clinic.store, clinic.token, clinic.case, to, sheet)  # type: ignore[arg-type]
+    return choices.take_back(clinic.store, clinic.token, clinic.case, to, sheet)
 
 
 def stands(clinic: Clinic) -> Found:
@@ -69,6 +72,7 @@ def test_a_choice_is_a_finished_record_of_its_own_scope_with_its_day_and_reasons
     record = records.read(clinic.store, clinic.token, made["a"])
     assert (record.state, record.about, record.held_on) == ("signed", "a", clinic.store.today())
     assert record.answers == {
+        "held": {"day": "2026-03-02", "time": (clinic.clock.now - timedelta(minutes=2)).astimezone().strftime("%H:%M")},
         "sheet": {"title": "Its title", "code": "the_wave"},
         "verdict": "declined",
         "reason": "no a",
@@ -97,6 +101,19 @@ def test_a_correction_has_the_word(clinic: Clinic) -> None:
     draft = records.read(clinic.store, clinic.token, new)
     records.finish(clinic.store, clinic.token, new, draft.rev, Checked(draft.answers | {"reason": "Later."}, {}, {}))
     assert stands(clinic) == [("a", "secure_base", "declined", "Later.")]
+    assert [one.record for one in choices.history(clinic.store, clinic.token, clinic.case)] == [new]
+
+
+def test_correcting_an_old_choice_does_not_bring_it_back(clinic: Clinic) -> None:
+    first = choose(clinic, "a", "secure_base", "declined", "A slip of the pen.")
+    choose(clinic, "a", "secure_base", "confirmed")
+    clinic.clock.pass_(minutes=1)
+    new = records.correction(clinic.store, clinic.token, first, "a slip")
+    draft = records.read(clinic.store, clinic.token, new)
+    records.finish(clinic.store, clinic.token, new, draft.rev, Checked(draft.answers | {"reason": "Better."}, {}, {}))
+    assert stands(clinic) == [("a", "secure_base", "confirmed", "")]
+    opened = records.opened(clinic.store, clinic.token, clinic.case)
+    assert formulation.facts(opened, tables(), clinic.store.today()).recent == {}
 
 
 @pytest.mark.parametrize(
@@ -169,7 +186,7 @@ def test_paper_and_a_persons_export_never_hold_a_choice(clinic: Clinic) -> None:
     for to in ("a", "b"):
         choose(clinic, to, "secure_base", "declined", CANARY, CANARY)
     made = choose(clinic, "joint", "our_cycle", "declined", CANARY, CANARY)
-    for to in ("joint", "a", "b"):
+    for to in RECIPIENTS:
         with pytest.raises(Refused):
             records.for_recipient(clinic.store, clinic.token, clinic.case, to, "sheet_choice", made)
     for person in ("a", "b"):

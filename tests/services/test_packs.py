@@ -491,7 +491,10 @@ def test_a_list_names_sheets_and_copies() -> None:
         (HEAD + "K-1,our_cycle,joint,,,ten\n", "line 2, copies: a number from 1 to 9."),
         (HEAD + "K-1,our_cycle,joint,,,,more\n", "line 2: more cells than columns."),
         (HEAD + "K-1,our_cycle,joint,,,9\n" * 3, "The list has 27 sheets with all copies; a pack holds 20."),
-        (HEAD + "K-1,our_cycle,joint,,,\nK-9,our_cycle,joint,,,\nK-1,x,joint,,,\n", "line 3, case: there is no such case. line 4, sheet"),
+        (
+            HEAD + "K-1,our_cycle,joint,,,\nK-9,our_cycle,joint,,,\nK-1,x,joint,,,\n",
+            "line 3, case: there is no such case. line 4, sheet",
+        ),
     ],
 )  # fmt: skip
 def test_a_fault_in_a_list_has_its_line_and_column(text: str, said: str) -> None:

@@ -152,12 +152,17 @@ def test_the_form_has_the_steps_of_the_paper_and_only_what_is_answered(clinic: C
     assert prose[:20] not in main
 
 
-def test_enter_sends_nothing_off(clinic: Clinic, ana: FlaskClient) -> None:
-    """The first button of a form is what Enter presses; here it is one that does nothing."""
-    text = ana.get(opened(clinic, ana)).get_data(as_text=True)
-    buttons = re.findall(r"<button[^>]*>", text)
-    mine = [one for one in buttons if 'form="record"' in one or text.index(one) > text.index('id="record"')]
-    assert mine[0] == '<button type="submit" form="record" disabled hidden>'
+def test_enter_keeps_the_draft_and_stays(clinic: Clinic, ana: FlaskClient) -> None:
+    """The first button of a form is what Enter presses without the script: never the lock, and nothing is finished."""
+    where = opened(clinic, ana)
+    text = ana.get(where).get_data(as_text=True)
+    first = next(one for one in re.findall(r"<button[^>]*>", text) if 'form="record"' in one)
+    assert 'name="do" value="stay"' in first
+    assert 'type="submit"' in first
+    reply = post(ana, where, rev="1", tab="t", do="stay", what="half of it")
+    assert (reply.status_code, reply.location) == (303, where)
+    assert "half of it" in ana.get(where).get_data(as_text=True)
+    assert not records.read(clinic.store, clinic.tokens["ana"], record_of(where)).signed
 
 
 def test_save_or_finish_and_on_to_the_next_code(clinic: Clinic, ana: FlaskClient) -> None:
@@ -231,7 +236,7 @@ def test_every_sheet_with_a_code_has_a_form_to_key_it_in(clinic: Clinic, ana: Fl
             text = reply.get_data(as_text=True)
             assert reply.status_code == 200, one.id
             asked = [
-                placed for placed in one.placed(about) if placed.block.kind not in ("prose", "callout", "signature")
+                placed for placed in one.placed(about) if placed.block.kind not in SILENT
             ]
             main = text[text.index("<main") : text.index("</main>")]
             assert ("autofocus" in main) is bool(asked), one.id

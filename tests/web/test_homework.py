@@ -12,7 +12,8 @@ from clinic.domain.answer import Checked
 from clinic.domain.homework import tasks
 from clinic.services import cases, homework, records
 from clinic.services.cases import PartnerCard
-from tests.web.conftest import Clinic, finished, post, prepared
+from tests import pdf
+from tests.web.conftest import Clinic, finished, post, prepared, print_
 
 WEEK = timedelta(7)
 
@@ -326,3 +327,48 @@ def test_the_card_of_the_plans_leads_on(clinic: Clinic, ana: FlaskClient, joint:
     assert begun(post(ana, f"/cases/{clinic.case}/review", plan=joint, about="b")) == made, "goes on with it"
     assert post(ana, f"/cases/{clinic.case}/review", plan=clinic.signed, about="b").status_code == 404
     assert post(ana, f"/cases/{clinic.case}/review", plan=joint, about="couple").status_code == 404
+
+
+def said(clinic: Clinic, plan: str, partner: Any, answers: dict[str, Any]) -> None:
+    """A finished review."""
+    token = clinic.tokens["ana"]
+    made = records.start(clinic.store, token, clinic.case, "homework_review", partner, of_record=plan)
+    records.finish(clinic.store, token, made, 1, Checked(answers, {}, {}))
+
+
+def test_nothing_of_one_partner_reaches_the_other_or_both(clinic: Clinic, ana: FlaskClient, joint: str) -> None:
+    """Canaries of A and of B in plans and reviews; then the next plans, every paper, the couple view, the first layer."""
+    token, store = clinic.tokens["ana"], clinic.store
+    own = {who: planned(clinic, who, steps(f"ZQ{who}stepQZ", f"ZQ{who}leastQZ", why=f"ZQ{who}whyQZ")) for who in "ab"}
+    for who in ("a", "b"):
+        for plan in (own[who], joint):
+            bumps = [{"id": "first", "words": f"ZQ{who}wordsQZ"}]
+            said(clinic, plan, who, {"first": "not", "first_barrier": "forgot", "bumps": bumps})
+    address = f"/cases/{clinic.case}/plan"
+    made = {
+        "a": begun(post(ana, address, plan=own["a"], **{"act:first": "smaller"})),
+        "b": begun(post(ana, address, plan=own["b"], **{"act:first": "anchor"})),
+        "joint": begun(post(ana, address, plan=joint, **{"act:first": "smaller"})),
+    }
+    for record in made.values():
+        view = records.read(store, token, record)
+        records.finish(store, token, record, view.rev, Checked(view.answers, {}, {}))
+    marks = {to: set() for to in made}  # type: dict[str, set[str]]
+    for to, record in made.items():
+        for sheet, of in (
+            ("homework_plan", record),
+            ("homework_plan", ""),
+            ("session_summary", ""),
+            *(() if to == "joint" else (("homework_review", ""),)),
+        ):
+            reply = print_(ana, clinic.case, "download", sheet=sheet, to=to, record=of, locale="en", beside="",
+                           paper="a4", size="normal", ink="full")  # fmt: skip
+            assert reply.status_code == 200, (sheet, to)
+            text = pdf.text(reply.data)
+            marks[to] |= set(re.findall(r"ZQ([ab])\w+QZ", text))
+            assert not re.search("forgotten|was asked|homework_review", text), "a reason is never on paper"
+    assert marks == {"a": {"a"}, "b": {"b"}, "joint": set()}
+    for where in (f"/cases/{clinic.case}", f"/cases/{clinic.case}/print", "/"):
+        assert "ZQ" not in page(ana, where)
+    post(ana, f"/cases/{clinic.case}/couple")
+    assert "ZQ" not in page(ana, f"/cases/{clinic.case}/couple")

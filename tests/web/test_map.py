@@ -279,6 +279,10 @@ def test_choices_are_not_in_the_way_elsewhere(clinic: Clinic, ana: FlaskClient) 
     choose(clinic, ana, "a", "secure_base", "declined", "ZQreasonQZ")
     work = ana.get(f"/cases/{clinic.case}/work").get_data(as_text=True)
     assert "Choice of a sheet" not in work  # neither begun nor listed there
+    stands = choices.standing(clinic.store, clinic.tokens["ana"], clinic.case)
+    records.correction(clinic.store, clinic.tokens["ana"], stands[0].record, "a slip")
+    work = ana.get(f"/cases/{clinic.case}/work").get_data(as_text=True)
+    assert work.count("Choice of a sheet") == 1  # a draft waits for somebody: it must be found
     pages = ("", "/print", "/couple")
     for where in ("/", "/worksheets", *(f"/cases/{clinic.case}{one}" for one in pages)):
         text = ana.get(where).get_data(as_text=True)

@@ -10,13 +10,13 @@ from clinic import resources
 from clinic.services.definitions import definitions
 from tests.web.conftest import Clinic, post
 
-TITLES = set("Caseload|New case|Case|Form|Map|Print|Worksheets|Help|Sign in|Sorry|Two versions".split("|"))
+TITLES = set("Caseload|New case|Case|Form|Map|Print|Worksheets|Help|Day|Sign in|Sorry|Two versions".split("|"))
 
 
 def pages(clinic: Clinic) -> list[str]:
     case = f"/cases/{clinic.case}"
-    own = ["", "/work", "/card", "/formulation", "/print"]
-    return ["/", "/help", "/sheets", "/cases/new", *(case + one for one in own), f"/records/{clinic.draft}",
+    own = ["", "/work", "/card", "/formulation", "/print", "/pack"]
+    return ["/", "/day", "/help", "/sheets", "/cases/new", *(case + one for one in own), f"/records/{clinic.draft}",
             f"/records/{clinic.signed}", "/nothing"]  # fmt: skip
 
 
