@@ -136,3 +136,58 @@ def test_an_instance_that_others_can_read_does_not_open(house: Path) -> None:
         refused(clinic("print", "our_cycle", "--case", "K-1001", "--to", "joint", "--out", "x", instance=house))
     finally:
         key.chmod(0o600)
+
+
+# --------------------------------------------------------------------------- packs
+def packed(
+    house: Path, tmp_path: Path, *arguments: str, lines: str = ""
+) -> tuple[subprocess.CompletedProcess[str], Path]:
+    out, file = tmp_path / "pack.out", tmp_path / "list.csv"
+    file.write_text("case,sheet,to,locale,with,copies\n" + lines)
+    more = ["--list", str(file)] if lines else []
+    return clinic("pack", "--out", str(out), *more, *arguments, instance=house), out
+
+
+def test_a_pack_from_a_list(house: Path, tmp_path: Path) -> None:
+    done, out = packed(house, tmp_path, "--cover", lines="K-1001,our_cycle,joint,en,,2\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert out.stat().st_mode & 0o777 == 0o600
+    content = out.read_bytes()
+    assert pdf.text(content).count("Our loop") == 2
+    assert not pdf.ua1(content)
+    done, out = packed(house, tmp_path, "--zip", lines="K-1001,our_cycle,joint,en,,2\n")
+    assert (done.returncode, out.read_bytes()[:2]) == (0, b"PK")
+
+
+def test_what_does_not_print_has_its_line_and_the_others_are_there(house: Path, tmp_path: Path) -> None:
+    """Exit 1, and the file is written."""
+    shut = "K-1003,talking_about_sex,joint,en,,\n"
+    done, out = packed(house, tmp_path, lines="K-1001,our_cycle,joint,en,,\n" + shut)
+    refused(done, "line 3: This sheet cannot be printed now.")
+    assert pdf.pages(out.read_bytes()) >= 1
+    out.unlink()
+    done, out = packed(house, tmp_path, lines=shut)
+    refused(done, "line 2: This sheet cannot be printed now.")
+    assert not out.exists()
+
+
+def test_a_bad_list_prints_nothing(house: Path, tmp_path: Path) -> None:
+    done, out = packed(house, tmp_path, lines="K-1001,our_cycle,joint,en,,\nK-1001,our_cycle,a,,,\n")
+    refused(done, "line 3, to: this sheet prints for joint.")
+    assert not out.exists()
+
+
+def test_a_pack_names_one_source(house: Path, tmp_path: Path) -> None:
+    for arguments in ((), ("--case", "K-1001", "--day", "today"), ("--day", "someday")):
+        done, out = packed(house, tmp_path, *arguments)
+        assert done.returncode == 2, arguments
+        assert not out.exists()
+    done, _ = packed(house, tmp_path, "--case", "K-4711")
+    refused(done, "There is nothing here that you can open.")
+    done, _ = packed(house, tmp_path, "--day", "2001-01-01")
+    refused(done, "Nothing is due")
+
+
+def test_the_demo_has_a_pack_for_tomorrow(house: Path, tmp_path: Path) -> None:
+    done, out = packed(house, tmp_path, "--day", "tomorrow", "--draft")
+    assert pdf.pages(out.read_bytes()) >= 1, done.stderr

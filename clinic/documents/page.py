@@ -177,8 +177,8 @@ class View:
         return (replace(sheet.steps[0], parts=sheet.steps[0].parts[1:]), *sheet.steps[1:])
 
     def goes_on(self, before: Part, part: Part) -> bool:
-        """Whether a drawing stands on one page with the example before it."""
-        return part.kind == "diagram" and before.kind == "callout"
+        """Whether the couple's drawing stands on one page with the example before it."""
+        return part.block.shape == "two" and before.kind == "callout"
 
     def tied(self, part: Part, place: int, count: int) -> bool:
         """Whether a row may not start a page: neither the first nor the last row stands alone."""

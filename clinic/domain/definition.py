@@ -258,7 +258,7 @@ def _texts(thing: object) -> Iterator[Text]:
 # --------------------------------------------------------------------------- grammar tables
 TEXT_KEYS: Final = ("label", "hint", "text", "stem", "low", "high", "center", "alt")
 COMMON: Final = set("id kind label hint note audience about only required show_if prefill feeds new_page".split())
-LISTED: Final = {"from", "ids", "show", "source"}
+LISTED: Final = {"from", "ids", "show", "source", "under"}
 ALLOWED: Final[dict[str, set[str]]] = {
     "prose": {"text"},
     "callout": {"text", "tone"},
@@ -367,8 +367,9 @@ def _filled(data: Data, lists: Lists, file: str) -> Data:
 
 def _listed(holder: Data, lists: Lists, staff: bool, place: tuple[str, str, str]) -> list[Data]:
     name, show, wanted = holder["from"], holder.pop("show", "title"), holder.pop("ids", None)
-    if not isinstance(show, str) or not isinstance(wanted, list | None):
-        raise DefinitionError("show must be the name of a text, ids a list", *place)
+    under = holder.pop("under", None)  # a second text of the entry, below the first
+    if not isinstance(show, str) or not isinstance(under, str | None) or not isinstance(wanted, list | None):
+        raise DefinitionError("show and under must be names of texts, ids a list", *place)
     if not isinstance(name, str) or name not in lists:
         raise DefinitionError(f'the library has no list "{name}"', *place)
     entries = {item.id: item for item in lists[name] if staff or not item.staff_only}
@@ -377,10 +378,12 @@ def _listed(holder: Data, lists: Lists, staff: bool, place: tuple[str, str, str]
     for id_ in ids:
         if not isinstance(id_, str) or id_ not in entries:
             raise DefinitionError(f'list "{name}" has no "{id_}" that may stand here', *place)
-        text = entries[id_].texts.get(show)
-        if text is None:
-            raise DefinitionError(f'"{name}.{id_}" has no text "{show}"', *place)
-        found.append({"id": id_, "key": text.key, "label": text.en})
+        texts = entries[id_].texts
+        if lacking := next((one for one in (show, under) if one and one not in texts), None):
+            raise DefinitionError(f'"{name}.{id_}" has no text "{lacking}"', *place)
+        found.append({"id": id_, "key": texts[show].key, "label": texts[show].en})
+        if under:
+            found[-1] |= {"hint": texts[under].en, "hint_key": texts[under].key}
     return found
 
 

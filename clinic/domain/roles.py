@@ -19,7 +19,8 @@ Events = Literal["cases", "accounts", "none"]
 class Rights:
     """What a role opens. `writes`: the ids of the definitions it may seal a record of; None stands for all.
 
-    `agenda`: it knows when a case comes, by code, whoever its counsellor is, and nothing else of it. A purpose never opens more than `scopes`, whatever the purpose itself may hold.
+    `agenda`: it knows when a case comes, by code, whoever its counsellor is, and nothing else of it. A purpose never
+    opens more than `scopes`, whatever the purpose itself may hold.
     """
 
     cases: Cases = "none"

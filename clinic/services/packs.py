@@ -501,6 +501,8 @@ def _said(store: Store, press: Press, token: str, items: list[Item], how: How, l
         f"{code}: A gets {mine['a']} and B gets {mine['b']}. Both leave with the same number of sheets."
         for code, mine in uneven(items).items()
     )
+    if not items:
+        raise ClinicError("usage", problem="Nothing is due: nothing was chosen or finished that was not printed since.")
     word, line = "line" if listed else "sheet", str(Refused())
     try:
         made = make(store, press, token, items, how, store.settings.print_when)

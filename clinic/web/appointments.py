@@ -1,7 +1,7 @@
 """The day by codes and times, and appointments in the staff layer of a case, where it stands who comes."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -9,9 +9,10 @@ from flask.typing import ResponseReturnValue
 from flask_babel import format_time, lazy_gettext
 from flask_babel import gettext as _
 from flask_wtf import FlaskForm
-from wtforms import DateField, IntegerField, RadioField, TimeField
+from wtforms import DateField, IntegerField, RadioField, StringField
 from wtforms.fields.choices import SelectChoice
 
+from clinic.domain.answer import read_time
 from clinic.domain.errors import Invalid
 from clinic.services import appointments, cases
 from clinic.services.appointments import Appointment
@@ -28,7 +29,7 @@ class AppointmentForm(FlaskForm):
     """When, how long, and who comes."""
 
     day = DateField(lazy_gettext("Day"))
-    at = TimeField(lazy_gettext("Begins at"))
+    at = StringField(lazy_gettext("Begins at"))
     minutes = IntegerField(lazy_gettext("Minutes"), default=USUAL)
     who = RadioField(lazy_gettext("Who comes?"), default="both")
 
@@ -40,8 +41,16 @@ class AppointmentForm(FlaskForm):
     def lacking(self) -> dict[str, str]:
         """What nobody could make an appointment of, by field."""
         self.validate()
-        known = {"day": "not_a_date", "at": "not_a_time", "minutes": "not_a_number", "who": "not_an_option"}
-        return {name: id_ for name, id_ in known.items() if self[name].errors or self[name].data is None}
+        known = {"day": "not_a_date", "minutes": "not_a_number", "who": "not_an_option"}
+        found = {name: id_ for name, id_ in known.items() if self[name].errors or self[name].data is None}
+        return found if self.time() is not None else found | {"at": "not_a_time"}
+
+    def time(self) -> time | None:
+        """The time of day that was typed."""
+        try:
+            return time.fromisoformat(read_time((self.at.data or "").strip()))
+        except ValueError:
+            return None
 
     def explain(self, faults: Mapping[str, str]) -> None:
         """Put each sentence at its field."""
@@ -82,7 +91,7 @@ def add(case_id: object) -> ResponseReturnValue:
     try:
         if faults := form.lacking():
             raise Invalid(faults)
-        appointments.add(store(), token(), case.id, form.day.data, form.at.data, form.minutes.data, form.who.data)
+        appointments.add(store(), token(), case.id, form.day.data, form.time(), form.minutes.data, form.who.data)
     except Invalid as error:
         form.explain(error.fields)
         return render_template("web/appointments/edit.html", case=case, form=form, one=None), 422
@@ -104,7 +113,7 @@ def edit(appointment_id: object) -> ResponseReturnValue:
     try:
         if faults := form.lacking():
             raise Invalid(faults)
-        appointments.move(store(), token(), one.id, form.day.data, form.at.data, form.minutes.data, form.who.data)
+        appointments.move(store(), token(), one.id, form.day.data, form.time(), form.minutes.data, form.who.data)
     except Invalid as error:
         form.explain(error.fields)
         return _edit(one, form, 422)
@@ -127,4 +136,4 @@ def _edit(one: Appointment, form: AppointmentForm, status: int) -> ResponseRetur
 
 
 def _values(one: Appointment) -> dict[str, Any]:
-    return {"day": one.start.date(), "at": one.start.time(), "minutes": one.minutes, "who": one.who}
+    return {"day": one.start.date(), "at": f"{one.start:%H:%M}", "minutes": one.minutes, "who": one.who}

@@ -20,11 +20,12 @@ from clinic.domain.errors import Invalid, NotFound
 from clinic.domain.facts import PARTNERS, Partner
 from clinic.domain.homework import PLAN, REVIEW, SURE, Task
 from clinic.i18n.locales import NAMES
-from clinic.services import cases, homework
-from clinic.services.definitions import definition
+from clinic.services import cases, fairness, homework
+from clinic.services.definitions import definition, tables
 from clinic.services.homework import Asked, Panel
 from clinic.services.records import RecordView
 from clinic.web.clinic import store
+from clinic.web.filters import t
 from clinic.web.session import token
 
 bp = Blueprint("homework", __name__)
@@ -132,12 +133,14 @@ def _page(case: cases.CasePage, wrong: Mapping[str, str] | None = None) -> str:
         following=domain.following,
         abouts=ABOUTS,
         names=NAMES,
+        falls=fairness.findings(store(), token(), case.id),
     )
 
 
 def _why_not(codes: Iterable[str]) -> str:
-    """What speaks against a piece of the stock, in words: a rule by its id, for the map says more about it."""
-    return ", ".join(str(BARS[code]) if code in BARS else _("rule %(rule)s", rule=code) for code in codes)
+    """What speaks against a piece of the stock, in words: the level, what happened before, a rule that is open."""
+    titles = {rule.id: t(rule.title) for rule in tables().rules}
+    return ", ".join(str(BARS[code]) if code in BARS else f"{titles.get(code, '')} ({code})" for code in codes)
 
 
 # --------------------------------------------------------------------------- in the form of a record

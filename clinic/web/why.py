@@ -124,7 +124,7 @@ def _shelf(to: Recipient, found: Suggestions, choices: Sequence[Choice]) -> Shel
                 next((against.text for against in one.against if against.kind == "not_when"), None),
                 chain(one),
                 like,
-                _first(one, found),
+                "" if cards and found.trace.level in tables().fixed else _first(one, found),
                 mine.get(one.sheet),
             )
         )
@@ -219,5 +219,5 @@ def entry_title(kind: str, id_: str) -> str:
 def sheet_title(id_: str) -> str:
     """A sheet's title, or that it is a step of a plan (`first.<plan>`); of a sheet that is no more, its id."""
     if id_.partition(".")[0] in homework.STEPS:
-        return _("A step of a plan")
+        return str(_("A step of a plan"))
     return t(definitions()[id_].title) if id_ in definitions() else id_

@@ -34,7 +34,8 @@ def looked(load: Load) -> tuple[Finding, ...]:
 
 def habits(a: int, b: int) -> Facts:
     ids = ("fixing", "comparing", "dismissing")
-    return Facts(*(Person(pitfalls=tuple(Observation(id_, 2, "counsellor") for id_ in ids[:n])) for n in (a, b)))
+    one, two = (Person(pitfalls=tuple(Observation(id_, 2, "counsellor") for id_ in ids[:n])) for n in (a, b))
+    return Facts(one, two)
 
 
 def test_an_even_couple_has_no_finding() -> None:

@@ -1,5 +1,6 @@
 """The fold: from opened records to facts and map, by the conventions of `feeds`."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -485,6 +486,18 @@ def test_history_comes_from_prints_sessions_and_reviews() -> None:
     made = fold(*sessions, review, given=printed)
     assert made.recent["b.the_wave"] == Recent("worse", TODAY - timedelta(3))
     assert rules(suggest(made, tables())) == {"R9"}
+
+
+def test_a_step_that_made_it_worse_stays_so_whatever_a_later_plans_step_did() -> None:
+    """Steps of all plans have the ids first and second: one plan's word must not write over another's."""
+    one = replace(record("check_in", 9, "b", review=[{"id": "first", "outcome": "worse"}]), of_record="one")
+    two = replace(record("check_in", 2, "b", review=[{"id": "first", "outcome": "did_not_help"}]), of_record="two")
+    made = fold(one, two)
+    found = {key: recent.outcome for key, recent in made.recent.items()}
+    assert found == {"b.first.one": "worse", "b.first.two": "did_not_help"}
+    assert rules(suggest(made, tables())) == {"R9"}
+    unknown = fold(replace(one, of_record=""), replace(two, of_record=""))
+    assert {recent.outcome for recent in unknown.recent.values()} == {"worse", "did_not_help"}, "by day then"
 
 
 def chose(ago: int, about: About, sheet: str, verdict: str, written: str = "", **more: Any) -> Opened:

@@ -669,6 +669,39 @@ def test_lists_are_short_once_each_and_never_sex_alone(data: dict[str, Any]) -> 
         assert not sheets or found.of(who)[0].lane != "sex"  # type: ignore[arg-type]
 
 
+@CALMLY
+@given(BLOCKS, st.sampled_from(["a", "b", "joint"]), st.integers(0, 2))
+def test_whatever_is_declined_leaves_its_own_list_and_no_other(data: dict[str, Any], to: str, place: int) -> None:
+    before = look(data)
+    sheets = names(before)
+    if before.trace.level in tables().fixed or len(sheets[to]) <= place:
+        return
+    declined = sheets[to][place]
+    recent = data.get("recent", {}) | {f"{to}.{declined}": "declined"}
+    after = look({**data, "recent": recent})
+    assert declined not in names(after)[to]
+    assert {one: names(after)[one] for one in sheets if one != to} == {one: sheets[one] for one in sheets if one != to}
+    assert rules(after) == rules(before)
+    assert after.trace.level == before.trace.level
+    others = [sheet for sheet in sheets[to] if sheet != declined]
+    # None that stood behind it falls out, unless what may not stand alone or first has lost what stood before it.
+    assert (
+        others == [sheet for sheet in names(after)[to] if sheet in others]
+        or about_sex(after, to)
+        or first_page(declined)
+    )
+
+
+def about_sex(found: Suggestions, to: str) -> bool:
+    """Whether filter 5 took something out."""
+    return any(one.recipient == to and one.by in ("alone", "one_of", "never_first") for one in found.trace.removed)
+
+
+def first_page(sheet: str) -> bool:
+    """Sheets that are not scored: without the check-in the list of a partner who was not heard is empty."""
+    return sheet in (tables().check_in, tables().explorer)
+
+
 @pytest.mark.parametrize(
     "left", [{}, {"a": {}}, {"decision": "full"}, {"asked": {}}, {"decision": "nonsense"}, {"x": 1}]
 )

@@ -1,4 +1,4 @@
-"""The homework loop in a real browser: taps in the next session, the next plan shrinks, and its paper says no reason."""
+"""The homework loop in a real browser: taps in a session, the next plan shrinks, and its paper says no reason."""
 
 import re
 from datetime import date, timedelta

@@ -59,8 +59,9 @@ def test_from_an_appointment_to_the_pack(walk: Walk, case: str, tongue: str) -> 
         opened.value.close()
         page.goto(f"{walk.address}/cases/{case}/pack")
         expect(page.locator("input[name='item']:checked")).to_have_count(0)
-        page.locator("details summary").first.click()
-        page.locator("input[name='item'][value$='|a|two_beliefs|']").check()
+        for one in page.locator("main details summary").all():
+            one.click()
+        page.locator("input[name='item'][value$='|a|partner_intake|']").check()
         walk.look("pack-of-a-case")
         page.locator("button[value='download']").click()
         expect(page.locator("main [role='alert']").first).to_be_visible()  # the other would leave with none

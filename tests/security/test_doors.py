@@ -109,7 +109,7 @@ TABLE: dict[tuple[str, str], str] = {
     ("formulation.map", "GET"): ".0.0.0xx0s",
     ("homework.begin", "POST"): ".0xxxxxx0s",
     ("homework.plan", "GET"): ".0xxxxxx0s",
-    ("homework.review", "POST"): ".0xxxxxx0s",
+    ("homework.review", "POST"): "00xxxxxx0s",
     ("lock.again", "POST"): ".........s",
     ("lock.lock", "POST"): ".........s",
     ("lock.prove", "POST"): ".........s",

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from clinic.services import choices, records
+from clinic.services import accounts, choices, records
 from clinic.web import formulation
-from tests.web.conftest import Clinic, finished, post, prepared
+from tests.web.conftest import PASSWORD, Clinic, finished, post, prepared
 
 
 def page(clinic: Clinic, ana: FlaskClient) -> str:
@@ -28,6 +28,7 @@ def section(text: str, id_: str) -> str:
 def test_before_anything_was_seen(clinic: Clinic, ana: FlaskClient) -> None:
     text = page(clinic, ana)
     assert "Nothing seen yet" in text
+    assert "Side by side" not in text
     assert "Not ready yet." in section(text, "sheets")  # joint: exactly what any empty list says
 
 
@@ -186,7 +187,7 @@ def test_a_rule_that_lets_a_signal_count_for_nothing_says_so_in_its_row(clinic: 
 
 
 def test_first_pages_say_why_they_are_there(clinic: Clinic, ana: FlaskClient) -> None:
-    assert page(clinic, ana).count("The same pages for both at this level") == 4  # two for each
+    assert page(clinic, ana).count("The same pages for both at this level") == 2  # once for each
     prepared(clinic)
     assert "The same pages for both" not in page(clinic, ana)
 
@@ -290,6 +291,25 @@ def test_choices_are_not_in_the_way_elsewhere(clinic: Clinic, ana: FlaskClient) 
         assert "Choice of a sheet" not in text
 
 
+def test_a_supervisor_reads_the_reasons_and_chooses_nothing(clinic: Clinic, ana: FlaskClient) -> None:
+    prepared(clinic)
+    choose(clinic, ana, "a", "secure_base", "declined", "Too early.")
+    choose(clinic, ana, "joint", "our_cycle", "confirmed")
+    store = clinic.store
+    sven = accounts.create_account(store, "sven", PASSWORD, "Sven", "supervisor")
+    accounts.set_supervisor(store, next(one.id for one in accounts.listing(store) if one.name == "ana"), sven)
+    client = clinic.app.test_client()
+    client.set_cookie("clinic_session", accounts.sign_in(store, "sven", PASSWORD))
+    text = page(clinic, client)
+    assert "Too early." in shelf(text, "a")
+    assert "confirmed on" in card(text, "joint", 1)
+    assert "Why this sheet?" in text
+    for act in ('value="confirmed"', 'value="declined"', 'value="taken_back"', 'name="reason"'):
+        assert act not in text
+        assert act in page(clinic, ana)
+    assert choose(clinic, client, "a", "the_wave", "confirmed").status_code == 403
+
+
 # --------------------------------------------------------------------------- fairness
 def test_what_falls_on_one_partner_is_said_here_and_nowhere_else(clinic: Clinic, ana: FlaskClient) -> None:
     prepared(clinic)
@@ -299,6 +319,7 @@ def test_what_falls_on_one_partner_is_said_here_and_nowhere_else(clinic: Clinic,
     finished(clinic.store, token, case, "homework_plan", "a", {"plan": steps, "confidence": 8})
     text = page(clinic, ana)
     assert "Partner A has 2 steps to do, Partner B has 0." in text
+    assert "Partner A has 2 steps to do" in ana.get(f"/cases/{case}/plan").get_data(as_text=True)
     for outside in ("", "/print", "/couple"):
         other = ana.get(f"/cases/{case}{outside}").get_data(as_text=True)
         assert "More falls on one" not in other

@@ -1,0 +1,82 @@
+"""Whether a refused code tells by its time what it is: medians in ms of codes that are unknown, foreign, or another's.
+
+    python -m tests.benchmarks.codes_bench [--rounds 100]
+
+A keyholder in a process of its own is asked, as when the clinic is served. Run it when nothing else runs.
+"""
+
+import argparse
+import random
+import statistics
+import tempfile
+import time
+from datetime import timedelta
+from itertools import cycle
+from pathlib import Path
+
+from sqlalchemy import update
+
+from clinic import config
+from clinic.domain.code import new_code
+from clinic.domain.errors import NotFound
+from clinic.persistence.models import Throttle
+from clinic.persistence.store import Store
+from clinic.services import accounts, cases, entry, prints
+from clinic.services.cases import PartnerCard
+from clinic.services.instance import init_instance
+from clinic.services.prints import PrintJob
+from clinic.services.unit_of_work import unit_of_work
+
+PASSWORD = "only for this benchmark 1"
+OTHERS = 200  # prints of the own case, so that the table is not empty
+
+
+def main() -> None:
+    """Print one line for each kind of code, in the order of a shuffled list."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rounds", type=int, default=100)
+    rounds = arguments.parse_args().rounds
+    with tempfile.TemporaryDirectory() as folder:
+        settings = config.load(Path(folder) / "i", {})
+        init_instance(settings, factors=False)
+        store = Store.attach(settings)
+        for name, times in measured(store, rounds).items():
+            low, middle, high = statistics.quantiles(times)
+            print(f"{name:14} {middle:6.2f} ms   ({low:.2f} to {high:.2f})")
+        store.close()
+
+
+def measured(store: Store, rounds: int) -> dict[str, list[float]]:
+    """How long each refusal took, by kind."""
+    tokens, own = {}, {}
+    for name in ("ana", "ben"):
+        accounts.create_account(store, name, PASSWORD)
+        tokens[name] = accounts.sign_in(store, name, PASSWORD)
+        own[name] = cases.open_case(store, tokens[name], {"a": PartnerCard(), "b": PartnerCard()})
+    codes = {name: [new_code() for _ in range(OTHERS)] for name in own}
+    for name, made in codes.items():
+        for code in made:
+            prints.note(store, tokens[name], own[name], code, PrintJob("whats_underneath", "a"))
+    mine, theirs = cycle(codes["ana"]), cycle(codes["ben"])
+    kinds = {
+        "unknown": lambda: (new_code(), "a"),
+        "foreign": lambda: (next(theirs), "a"),
+        "other reader": lambda: (next(mine), "b"),
+    }
+    todo = [name for name in kinds for _ in range(rounds)]
+    random.shuffle(todo)
+    found: dict[str, list[float]] = {name: [] for name in kinds}
+    for name in todo:
+        code, reader = kinds[name]()
+        with unit_of_work(store, write=True) as session:
+            session.execute(update(Throttle).values(fails=0, until=store.clock() - timedelta(hours=2)))
+        start = time.perf_counter()
+        try:
+            entry.find(store, tokens["ana"], code, reader)
+        except NotFound:
+            found[name].append((time.perf_counter() - start) * 1000)
+    return found
+
+
+if __name__ == "__main__":
+    main()
