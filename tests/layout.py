@@ -125,7 +125,10 @@ def _outside(side: Side) -> Iterator[str]:
 
 def _covered(side: Side) -> Iterator[str]:
     for one, two in combinations(side.texts, 2):
-        across, up = min(one.right, two.right) - max(one.left, two.left), min(one.top, two.top) - max(one.bottom, two.bottom)
+        across, up = (
+            min(one.right, two.right) - max(one.left, two.left),
+            min(one.top, two.top) - max(one.bottom, two.bottom),
+        )
         if across > 1 and up > 0:
             least = min((item.right - item.left) * (item.top - item.bottom) for item in (one, two))
             if least > 2 and across * up > least * 0.4:

@@ -15,6 +15,6 @@ def planned(
         "days": {"first": dict.fromkeys(days, True)},
         "times": {name: value for name, value in times.items() if value},
         "weeks": weeks,
-        "who": [{"id": "first", "who": who}] if who else None,
+        "who": [{"id": "who", "first": who}] if who else None,
     }
     return {name: value for name, value in found.items() if value and value != {"first": {}}}

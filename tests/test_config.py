@@ -98,3 +98,27 @@ def test_an_unknown_time_zone_is_refused_with_an_example(tmp_path: Path, zone: s
 def test_without_one_it_is_the_machines(tmp_path: Path) -> None:
     assert config.load(tmp_path, {"TZ": "Europe/Berlin"}).time_zone == "Europe/Berlin"
     assert config.load(tmp_path, {"TZ": "nowhere"}).time_zone  # what the machine's files say, or UTC
+
+
+def test_a_letterhead_is_a_few_lines(tmp_path: Path) -> None:
+    assert config.load(tmp_path, {}).letterhead == ()
+    (tmp_path / "config.toml").write_text('letterhead = ["Oak  Street Practice", "", "12 Oak Street"]', encoding="utf-8")
+    assert config.load(tmp_path, {}).letterhead == ("Oak Street Practice", "12 Oak Street")
+    assert config.load(tmp_path, {"CLINIC_LETTERHEAD": "One\nTwo"}).letterhead == ("One", "Two")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('letterhead = ["1", "2", "3", "4", "5"]', "at most 4 lines"),
+        (f'letterhead = ["{"x" * 81}"]', "80 characters"),
+        ("letterhead = 7", "list of lines"),
+        ("letterhead = [7]", "list of lines"),
+        ('letterhead = ["Oak\\u202E Street"]', "U\\+202E"),
+        ('letterhead = ["Oak\\u0007Street"]', "U\\+0007"),
+    ],
+)
+def test_a_letterhead_that_cannot_stand_on_a_sheet_is_refused(tmp_path: Path, line: str, says: str) -> None:
+    (tmp_path / "config.toml").write_text(line, encoding="utf-8")
+    with pytest.raises(Usage, match=says):
+        config.load(tmp_path, {})

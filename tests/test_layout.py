@@ -14,7 +14,7 @@ from clinic.press.press import Press
 from tests import layout
 
 HEAD = (
-    'id = "small"\nversion = 1\nkind = "worksheet"\ntitle = "T"\nlead = "Words to begin with."\naudience = "recipient"\n'
+    'id = "small"\nversion = 1\nkind = "worksheet"\ntitle = "T"\nlead = "Words."\naudience = "recipient"\n'
     'recipients = ["joint"]\nlevel = { joint = "open" }\n'
 )
 
@@ -86,7 +86,9 @@ def test_a_font_that_is_not_in_the_file_is_found() -> None:
     writer = pypdf.PdfWriter()
     sheet = writer.add_blank_page(595, 842)
     font = DictionaryObject({NameObject(f"/{key}"): NameObject(f"/{value}") for key, value in FONT.items()})
-    sheet[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): DictionaryObject({NameObject("/F1"): font})})
+    sheet[NameObject("/Resources")] = DictionaryObject(
+        {NameObject("/Font"): DictionaryObject({NameObject("/F1"): font})}
+    )
     words = DecodedStreamObject()
     words.set_data(b"BT /F1 12 Tf 100 400 Td (Hello) Tj ET")
     sheet[NameObject("/Contents")] = writer._add_object(words)

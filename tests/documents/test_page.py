@@ -18,7 +18,7 @@ from clinic.documents import Options, words
 from clinic.documents.page import PAPERS
 from clinic.domain.audience import About, Recipient
 from clinic.domain.definition import Definition, parse
-from tests import pdf, verapdf
+from tests import layout, pdf, verapdf
 
 from . import samples
 from .catalogues import AR, EN, ES, MadeUp
@@ -273,6 +273,32 @@ def test_footer_has_code_and_pages_and_nothing_else(draw: Draw) -> None:
     assert any("Page 1 of" in line for line in lines)
     assert "K7QM2XTPA" not in "".join(page.styles)
     assert "K7QM" not in pdf.text(draw(make_page(every_kind())))
+
+
+LINES = ("Oak Street Practice", "12 Oak Street, Springfield", "Tel. +1 555 010 2030", "oak@example.org")
+
+
+@pytest.mark.parametrize("languages", LANGUAGES)
+@pytest.mark.parametrize(("large", "paper"), [(False, "a4"), (False, "letter"), (True, "a4")])
+def test_the_letterhead_stands_on_the_first_page_only(draw: Draw, languages: str, large: bool, paper: Any) -> None:
+    options = Options(paper, large, letterhead=LINES)
+    file = draw(make_page(every_kind(), None, "joint", LANGUAGES[languages], options))
+    first, *rest = layout.sides(file)
+    found = [item for item in first.texts if item.text and item.text.strip() in LINES]
+    assert [item.text.strip() for item in sorted(found, key=lambda one: -one.top) if item.text] == list(LINES)
+    assert all("P" in item.tags for item in found)
+    title = max(item.top for item in first.texts if "H1" in item.tags)
+    assert all(item.bottom > title for item in found)
+    right = languages == "ar"
+    edges = {round(item.right if right else item.left) // 4 for item in found}
+    assert len(edges) <= 2  # one edge, give or take the side of a letter
+    assert not any(line in (item.text or "") for side in rest for item in side.texts for line in LINES)
+    assert pdf.ua1(file) == []
+    assert [fault for fault in layout.faults([first, *rest]) if "outside" in fault or "one over" in fault] == []
+
+
+def test_without_a_letterhead_nothing_says_where_a_sheet_is_from() -> None:
+    assert 'class="from' not in make_page(every_kind()).html
 
 
 def test_draft_stands_on_every_page(draw: Draw) -> None:

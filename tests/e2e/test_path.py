@@ -134,7 +134,7 @@ def from_the_map_to_paper(walk: Walk) -> None:
     walk.look("map")
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     walk.look("map-open")
-    page.locator("form:has(input[value='our_cycle']) button").first.click()
+    page.locator("form[action$='/print']:has(input[value='our_cycle']) button").first.click()
     page.wait_for_url("**/print")
     walk.look("paper")  # Spanish and Arabic are not ready here: nothing is shown before another is chosen
     expect(page.locator("button[value='print']")).to_have_count(0)

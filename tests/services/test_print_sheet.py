@@ -1,7 +1,7 @@
 """Printing a sheet: what is refused and how, glyphs that no font has, codes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -117,3 +117,35 @@ def test_a_blank_says_why(press: Press) -> None:
         print_sheet.blank(press, PrintJob("our_cycle", locale="tlh"))
     assert "Borrador" in pdf.text(print_sheet.blank(press, PrintJob("our_cycle", locale="es", draft=True)).pdf).title()
     assert print_sheet.blank(press, PrintJob("our_cycle", locale="es"), "complete").pdf
+
+
+def test_a_letterhead_prints_when_asked_for_and_only_then(tmp_path: Path, press: Press) -> None:
+    (tmp_path / "clinic").mkdir()
+    (tmp_path / "clinic" / "config.toml").write_text('letterhead = ["Oak Street Practice", "Tel. 555"]', "utf-8")
+    settings = config.load(tmp_path / "clinic", {})
+    create(settings, definitions().values(), factors=False)
+    store = Store.open(settings, gate=lambda *_: True)
+    accounts.create_account(store, "anna", PASSWORD)
+    token = accounts.sign_in(store, "anna", PASSWORD)
+    case = cases.open_case(store, token, {"a": PartnerCard(), "b": PartnerCard()})
+    for asked in (True, False):
+        job = PrintJob("two_beliefs", "a", letterhead=asked)
+        printed = print_sheet.filled(store, press, token, case, job, "reviewed")
+        assert ("Oak Street" in pdf.text(printed.pdf)) is asked
+        assert "Oak" not in printed.name
+        blank = print_sheet.blank(press, replace(job, recipient=None), letterhead=settings.letterhead)
+        assert ("Oak Street" in pdf.text(blank.pdf)) is asked
+    store.close()
+
+
+def test_a_letterhead_without_a_font_is_refused(press: Press) -> None:
+    with pytest.raises(Unprintable) as refused:
+        print_sheet.blank(press, PrintJob("two_beliefs", letterhead=True), letterhead=("Oak \U0001f600",))
+    assert refused.value.params == {"character": "U+1F600", "block": "letterhead"}
+
+
+def test_a_letterhead_that_is_not_set_is_a_plain_error() -> None:
+    with pytest.raises(Usage, match="letterhead"):
+        print_sheet.from_command_line(
+            None, "two_beliefs", None, None, "en", None, None, "normal", "full", False, True, None
+        )

@@ -13,7 +13,7 @@ from clinic.domain.homework import tasks
 from clinic.services import cases, homework, print_sheet, records
 from clinic.services.cases import PartnerCard
 from clinic.services.prints import PrintJob
-from tests.web.conftest import Clinic, finished, post, prepared
+from tests.web.conftest import PASSWORD, Clinic, finished, post, prepared
 
 WEEK = timedelta(7)
 
@@ -384,3 +384,37 @@ def test_nothing_of_one_partner_reaches_the_other_or_both(clinic: Clinic, ana: F
         assert "ZQ" not in page(ana, where)
     post(ana, f"/cases/{clinic.case}/couple")
     assert "ZQ" not in page(ana, f"/cases/{clinic.case}/couple")
+
+
+def test_a_review_of_a_plan_that_was_corrected_since_is_a_review_of_what_took_its_place(
+    clinic: Clinic, ana: FlaskClient
+) -> None:
+    token, store = clinic.tokens["ana"], clinic.store
+    plan = planned(clinic, "a", steps("Wlak"))
+    mended = records.correction(store, token, plan, "a slip")
+    view = records.read(store, token, mended)
+    said(clinic, plan, "a", {"first": "done"})
+    records.finish(store, token, mended, view.rev, Checked(steps("Walk"), {}, {}))
+    known = loop(clinic)
+    assert [(one.id, one.tasks[0].step) for one in known.running()] == [(mended, "Walk")]
+    assert [(one.plan, one.outcome) for one in known.reviews] == [(mended, "done")]
+    assert "hw-panel" not in session_form(ana, clinic), "heard already"
+
+
+def test_what_was_not_wanted_is_not_asked_about(clinic: Clinic, ana: FlaskClient) -> None:
+    planned(clinic, "a", steps("Walk") | {"below_own": "not_wanted"})
+    planned(clinic, "couple", steps("Dishes") | {"who": [{"id": "who", "first": "partner_b"}]})
+    text = session_form(ana, clinic)
+    assert text.count('<details class="fold hw-panel"') == 1
+    panel = text[text.index("hw-panel") :]
+    assert "Partner B" in panel[:800], "only whose step it is"
+    assert "Walk" not in panel[: panel.index("</details>")]
+
+
+def test_taps_are_kept_when_the_screen_is_covered(clinic: Clinic, ana: FlaskClient, joint: str) -> None:
+    address = f"/records/{clinic.draft}"
+    sent = fields(session_form(ana, clinic)) | {name(joint, "b", "first"): "partly"}
+    post(ana, "/lock", **sent, **{"lock-at": address})
+    assert ana.get(address).status_code == 423
+    assert post(ana, "/unlock", password=PASSWORD, next=address).status_code in (200, 303)
+    assert re.search(r'value="partly"[^>]* checked', session_form(ana, clinic))

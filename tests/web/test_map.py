@@ -1,15 +1,37 @@
 """The map page: the drawing, the reasons, and that all of it stays in the staff layer."""
 
 import re
+import shutil
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from clinic.services import accounts, choices, records
+from clinic import config
+from clinic.app import create_app
+from clinic.domain.code import new_code
+from clinic.persistence.store import Store
+from clinic.press.press import Press
+from clinic.services import accounts, choices, prints, records
+from clinic.services.prints import PrintJob
 from clinic.web import formulation
-from tests.web.conftest import PASSWORD, Clinic, finished, post, prepared
+from tests.web.conftest import PASSWORD, Clinic, Made, finished, post, prepared
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory, made: Made, press: Press) -> str:
+    """The map of a prepared case, drawn once for the tests that only read it."""
+    folder = tmp_path_factory.mktemp("map")
+    shutil.copytree(made.folder, folder / "i")
+    shutil.copy2(made.folder.with_name("i.key"), folder / "i.key")
+    settings = config.load(folder / "i", {})
+    store = Store.open(settings)
+    clinic = Clinic(create_app(settings, store, press), store, made.tokens, *made.ids)
+    prepared(clinic)
+    text = page(clinic, clinic.client("ana"))
+    store.close()
+    return text
 
 
 def page(clinic: Clinic, ana: FlaskClient) -> str:
@@ -32,9 +54,8 @@ def test_before_anything_was_seen(clinic: Clinic, ana: FlaskClient) -> None:
     assert "Not ready yet." in section(text, "sheets")  # joint: exactly what any empty list says
 
 
-def test_signals_lead_to_mechanisms_and_sheets_with_their_reasons(clinic: Clinic, ana: FlaskClient) -> None:
-    prepared(clinic)
-    text = page(clinic, ana)
+def test_signals_lead_to_mechanisms_and_sheets_with_their_reasons(drawn: str) -> None:
+    text = drawn
     sheets = section(text, "sheets")
     reasons = ("said by this partner", "Grows with distance.", "Being near serves as proof", "Not with raw trauma")
     for wanted in ("A steady place", "Our loop", *reasons):
@@ -50,9 +71,8 @@ def test_signals_lead_to_mechanisms_and_sheets_with_their_reasons(clinic: Clinic
         assert said in section(text, "cycle")
 
 
-def test_the_level_stands_with_its_reason_and_end(clinic: Clinic, ana: FlaskClient) -> None:
-    prepared(clinic)
-    level = section(page(clinic, ana), "level")
+def test_the_level_stands_with_its_reason_and_end(drawn: str) -> None:
+    level = section(drawn, "level")
     assert "Both were seen alone." in level
     assert "Ends by itself on" in level
 
@@ -134,9 +154,8 @@ def card(text: str, to: str, number: int) -> str:
     return found[found.index(f'id="sheet-{to}-{number}"') :].split('<div class="suggest', 1)[0]
 
 
-def test_a_sheet_shows_its_chain_from_what_was_seen_to_when_not(clinic: Clinic, ana: FlaskClient) -> None:
-    prepared(clinic)
-    first = card(page(clinic, ana), "a", 1)
+def test_a_sheet_shows_its_chain_from_what_was_seen_to_when_not(drawn: str) -> None:
+    first = card(drawn, "a", 1)
     wanted = (
         "A steady place", "what closeness means", "Not with raw trauma", "Why this sheet?",
         "Seeking a lot of closeness", 'aria-label="3 of 4"', "said by this partner", "Being near serves as proof",
@@ -148,9 +167,8 @@ def test_a_sheet_shows_its_chain_from_what_was_seen_to_when_not(clinic: Clinic, 
     assert where == sorted(where)  # in the order of the chain
 
 
-def test_nothing_is_said_twice(clinic: Clinic, ana: FlaskClient) -> None:
-    prepared(clinic)
-    text = page(clinic, ana)
+def test_nothing_is_said_twice(drawn: str) -> None:
+    text = drawn
     mine = shelf(text, "a")
     assert mine.count("Being near serves as proof") == 1  # three sheets, one chain
     assert "Same reasons as “A steady place”." in card(text, "a", 2)
@@ -160,11 +178,8 @@ def test_nothing_is_said_twice(clinic: Clinic, ana: FlaskClient) -> None:
         assert once in section(text, "side-a")
 
 
-def test_the_guesses_stand_side_by_side_the_heaviest_first_and_the_ruled_out_last(
-    clinic: Clinic, ana: FlaskClient
-) -> None:
-    prepared(clinic)
-    side = section(page(clinic, ana), "side-a")
+def test_the_guesses_stand_side_by_side_the_heaviest_first_and_the_ruled_out_last(drawn: str) -> None:
+    side = section(drawn, "side-a")
     heads = re.findall(r"<h4>(?:<del>)?([^<]+)", side)
     assert heads == ["Attachment insecurity", "Emotion regulation", "Cognitive dissonance", "Low self-worth"]
     assert "<del>Low self-worth</del>" in side
@@ -311,6 +326,15 @@ def test_a_supervisor_reads_the_reasons_and_chooses_nothing(clinic: Clinic, ana:
 
 
 # --------------------------------------------------------------------------- fairness
+def test_sheets_that_were_chosen_or_printed_of_late_count_for_fairness(clinic: Clinic, ana: FlaskClient) -> None:
+    prepared(clinic)
+    choose(clinic, ana, "a", "secure_base", "confirmed")
+    prints.note(clinic.store, clinic.tokens["ana"], clinic.case, new_code(), PrintJob("the_wave", "a"))
+    assert "For Partner A there were 2 sheets in the last weeks, for Partner B 0." in page(clinic, ana)
+    choose(clinic, ana, "b", "the_wave", "confirmed")
+    assert "sheets in the last weeks" not in page(clinic, ana)
+
+
 def test_what_falls_on_one_partner_is_said_here_and_nowhere_else(clinic: Clinic, ana: FlaskClient) -> None:
     prepared(clinic)
     assert "More falls on one" not in page(clinic, ana)

@@ -10,14 +10,15 @@ from clinic import resources
 from clinic.services.definitions import definitions
 from tests.web.conftest import Clinic, post
 
-TITLES = set("Caseload|New case|Case|Form|Map|Print|Worksheets|Help|Day|Sign in|Sorry|Two versions".split("|"))
+KINDS = "Caseload|New case|Case|Form|Map|Print|Worksheets|Help|Day|Sign in|Sorry|Two versions|Enter a code"
+TITLES = set(KINDS.split("|"))
 
 
 def pages(clinic: Clinic) -> list[str]:
     case = f"/cases/{clinic.case}"
     own = ["", "/work", "/card", "/formulation", "/print", "/pack"]
-    return ["/", "/day", "/help", "/sheets", "/cases/new", *(case + one for one in own), f"/records/{clinic.draft}",
-            f"/records/{clinic.signed}", "/nothing"]  # fmt: skip
+    return ["/", "/day", "/help", "/sheets", "/codes", "/cases/new", *(case + one for one in own),
+            f"/records/{clinic.draft}", f"/records/{clinic.signed}", "/nothing"]  # fmt: skip
 
 
 def test_headers(clinic: Clinic, ana: FlaskClient) -> None:
