@@ -51,6 +51,7 @@ def _load(named: Path | None) -> config.Settings:
 
         restore.finish(settings)  # one that was killed while it put the folder in place
         settings = config.load(named)
+    config.keep_time(settings)
     if not settings.chosen:
         click.echo(f"clinic: using {settings.instance}", err=True)
     return settings
@@ -80,6 +81,7 @@ def demo(instance: Path | None, serve: bool, port: int) -> None:
 
     harden()
     settings = config.demo(instance)
+    config.keep_time(settings)
     with demo.running(settings):
         password = demo.prepare(settings)
         click.echo(f"Sheets in {settings.prints}:")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Settings:
     when exactly one proxy with TLS stands in front, `name` the host name by which it is reached. `backups` is where the
     daily backups go if not beside the instance; `retention_years` after its last change a case is due to be closed.
     `letterhead`: the clinic's lines, for the head of a sheet when somebody asks for them.
-    `time_zone`, an IANA name, is the clinic's: times of day in a calendar file are meant in it.
+    `time_zone`, an IANA name, is the clinic's: days and times of day are meant in it.
     """
 
     instance: Path
@@ -101,6 +102,13 @@ def demo(instance: Path | None = None, environment: Mapping[str, str] = os.envir
     root = resources.checkout()
     named = instance or environment.get("CLINIC_INSTANCE_PATH")
     return load(named or (root / "instance" / "demo" if root else None), environment)
+
+
+def keep_time(settings: Settings) -> None:
+    """Make the clinic's time zone this process's own, and that of what it starts: "today" is the clinic's day."""
+    os.environ["TZ"] = settings.time_zone
+    if hasattr(time, "tzset"):  # not on Windows
+        time.tzset()
 
 
 def _of_checkout() -> Path:

@@ -5,6 +5,7 @@ no tag, so what is tagged is the body.
 """
 
 import ctypes
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,6 +43,11 @@ class Item:
     @property
     def blank(self) -> bool:
         return self.text is not None and not self.text.strip()
+
+    @property
+    def marks(self) -> bool:
+        """Nothing but vowel signs, which stand over the letters of the word beside them."""
+        return self.text is not None and all(unicodedata.category(sign) in ("Mn", "Zs") for sign in self.text)
 
     def holds(self, other: "Item") -> bool:
         return (
@@ -124,7 +130,7 @@ def _outside(side: Side) -> Iterator[str]:
 
 
 def _covered(side: Side) -> Iterator[str]:
-    for one, two in combinations(side.texts, 2):
+    for one, two in combinations([item for item in side.texts if not item.marks], 2):
         across, up = (
             min(one.right, two.right) - max(one.left, two.left),
             min(one.top, two.top) - max(one.bottom, two.bottom),

@@ -1,5 +1,7 @@
 """Settings: which instance, from where, and what is refused."""
 
+import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -102,7 +104,7 @@ def test_without_one_it_is_the_machines(tmp_path: Path) -> None:
 
 def test_a_letterhead_is_a_few_lines(tmp_path: Path) -> None:
     assert config.load(tmp_path, {}).letterhead == ()
-    (tmp_path / "config.toml").write_text('letterhead = ["Oak  Street Practice", "", "12 Oak Street"]', encoding="utf-8")
+    (tmp_path / "config.toml").write_text('letterhead = ["Oak  Street Practice", "", "12 Oak Street"]', "utf-8")
     assert config.load(tmp_path, {}).letterhead == ("Oak Street Practice", "12 Oak Street")
     assert config.load(tmp_path, {"CLINIC_LETTERHEAD": "One\nTwo"}).letterhead == ("One", "Two")
 
@@ -122,3 +124,17 @@ def test_a_letterhead_that_cannot_stand_on_a_sheet_is_refused(tmp_path: Path, li
     (tmp_path / "config.toml").write_text(line, encoding="utf-8")
     with pytest.raises(Usage, match=says):
         config.load(tmp_path, {})
+
+
+def test_today_is_the_clinics_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kiritimati is a day ahead of Honolulu at any hour: the process follows the setting, whatever the machine says."""
+    monkeypatch.setenv("TZ", "UTC")
+    days = []
+    try:
+        for zone in ("Pacific/Kiritimati", "Pacific/Honolulu"):
+            config.keep_time(config.load(tmp_path, {"CLINIC_TIME_ZONE": zone}))
+            days.append(datetime.fromtimestamp(1_800_000_000).astimezone().date())
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert (days[0] - days[1]).days == 1

@@ -196,7 +196,7 @@ def reviews(
     found = []
     for id_ in STEPS:
         outcome, barrier = plain(answers.get(id_)), plain(answers.get(f"{id_}_barrier"))
-        bump = _row(answers.get("bumps"), id_)
+        bump = _row(answers.get("how_it_was", answers.get("bumps")), id_)
         said = _word(bump.get("barrier"))  # version 1 asked for the barrier in free words
         words = " ".join(one for one in (said, _other(answers.get(f"{id_}_barrier")), _word(bump.get("words"))) if one)
         known = barrier if isinstance(barrier, str) and barrier in BARRIERS else ("other" if said else "")

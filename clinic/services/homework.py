@@ -211,7 +211,7 @@ def _asked(store: Store, token: str, known: Loop, plan: Plan, partner: Partner) 
 
 def fields(task: Task) -> tuple[str, str, str]:
     """The fields of a review that one step has: outcome, barrier, words."""
-    return task.id, f"{task.id}_barrier", f"bumps.{task.id}.words"
+    return task.id, f"{task.id}_barrier", f"how_it_was.{task.id}.words"
 
 
 def tap(store: Store, token: str, asked: Asked, form: Form, rev: int, tab: str, typing: bool = False) -> bool:

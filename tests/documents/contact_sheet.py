@@ -1,7 +1,8 @@
-"""All sheets at one look: `python -m tests.documents.contact_sheet [--locale ar] [--size large] …` writes PNGs.
+"""All sheets at one look: `python -m tests.documents.contact_sheet --out FOLDER` writes one PNG for each language.
 
-Every sheet for every recipient, one picture for each locale, for a person to look at. Prints how far down each page
-is used, so that half-empty pages can be found in a list too.
+The worksheets for every reader, for a person to look at; each page under its number. Prints how far down each page is
+used, and what the checker of pages finds. With `--one`, each for one reader: the pictures of README are made by
+`python -m tests.documents.contact_sheet --one --dpi 40 --across 10 --out .github`.
 """
 
 import argparse
@@ -9,9 +10,9 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageDraw
 
-from clinic import documents
+from clinic import documents, resources
 from clinic.documents import Fonts, Options
 from clinic.domain.audience import About
 from clinic.domain.page import Page
@@ -19,12 +20,13 @@ from clinic.i18n.catalogue import catalogue
 from clinic.press import fonts
 from clinic.press.press import Press
 from clinic.services.definitions import definitions
+from tests import layout
 
 from . import samples
 
 GAP = 12  # px between pages
 DESK = (138, 143, 152)
-FOOT = 0.93  # share of the height above the footer
+COLOURS = 48
 
 Named = tuple[str, Image.Image]
 
@@ -36,23 +38,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     press = Press()
     press.start()
     try:
-        for locale in args.locale or ["en"]:
+        for locale in args.locale or ["en", "es", "ar"]:
             tags = [locale, args.beside] if args.beside not in ("", locale) else [locale]
             pages: list[Named] = []
             for label, page in _pages(tags, args):
-                pictures = _pictures(press, page, args.dpi)
-                print("+".join(tags), label, *(f"{used(one):.0%}" for one in pictures))
+                content, pictures = _pictures(press, page, args.dpi)
+                sides = layout.sides(content)
+                print("+".join(tags), label, *(f"{side.used:.0%}" for side in sides), *layout.faults(sides))
                 pages += [(f"{label} {number}", one) for number, one in enumerate(pictures, 1)]
-            for place in range(0, len(pages), args.most):
-                name = f"{'+'.join(tags)}-{args.state}-{place // args.most + 1:02}.png"
-                _together(pages[place : place + args.most], args.across).save(args.out / name)
+            whole = _together(pages, args.across)
+            whole.quantize(COLOURS, dither=Image.Dither.NONE).save(args.out / _name(tags, args), optimize=True)
     finally:
         press.stop()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="contact_sheet", description=__doc__)
-    parser.add_argument("--locale", action="append", help="may be repeated; en if there is none")
+    parser.add_argument("--locale", action="append", help="may be repeated; en, es and ar if there is none")
     parser.add_argument("--with", dest="beside", default="", help="second language")
     parser.add_argument("--only", action="append", help="id of a definition; may be repeated")
     parser.add_argument("--state", choices=("blank", "filled", "half"), default="blank")
@@ -62,7 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--draft", action="store_true")
     parser.add_argument("--dpi", type=int, default=50)
     parser.add_argument("--across", type=int, default=8, help="pages in a row")
-    parser.add_argument("--most", type=int, default=1000, help="pages in one picture")
+    parser.add_argument("--one", action="store_true", help="each for one reader: both partners, if it is for them")
+    parser.add_argument("--forms", action="store_true", help="every other definition as well")
     parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
     return parser
 
@@ -71,10 +74,11 @@ def _pages(tags: Sequence[str], args: argparse.Namespace) -> Iterator[tuple[str,
     books = [catalogue(tag) for tag in tags]
     stacks = Fonts({tag: fonts.font_stack(tag) for tag in tags}, {tag: fonts.title_stack(tag) for tag in tags})
     options = Options(args.paper, args.size == "large", args.ink, args.draft)
+    sheets = {path.stem for path in (resources.forms() / "worksheets").glob("*.toml")}
     for name, definition in sorted(definitions().items()):
-        if args.only and name not in args.only:
+        if name not in (args.only or (definitions() if args.forms else sheets)):
             continue
-        for recipient in definition.recipients:
+        for recipient in definition.recipients[: 1 if args.one else None]:
             if recipient == "b" and "a" in definition.recipients:  # looks as a's
                 continue
             about: About = "couple" if recipient == "joint" else recipient
@@ -85,9 +89,16 @@ def _pages(tags: Sequence[str], args: argparse.Namespace) -> Iterator[tuple[str,
             yield f"{name} {recipient}", documents.page(sheet, books, options, "K7QM2XTPA", fonts=stacks)
 
 
-def _pictures(press: Press, page: Page, dpi: int) -> list[Image.Image]:
+def _name(tags: Sequence[str], args: argparse.Namespace) -> str:
+    usual = {"state": "blank", "paper": "a4", "size": "normal", "ink": "full"}
+    special = [getattr(args, key) for key, value in usual.items() if getattr(args, key) != value]
+    return "-".join(["sheets", "+".join(tags), *special]) + ".png"
+
+
+def _pictures(press: Press, page: Page, dpi: int) -> tuple[bytes, list[Image.Image]]:
     with press.child() as child:
-        return [Image.open(io.BytesIO(png)).convert("RGB") for png in press.images(page, child, dpi)]
+        content = press.pdf(page, child)
+        return content, [Image.open(io.BytesIO(png)).convert("RGB") for png in press.images(content, child, dpi)]
 
 
 def _together(pages: Sequence[Named], across: int) -> Image.Image:
@@ -101,13 +112,6 @@ def _together(pages: Sequence[Named], across: int) -> Image.Image:
         pen.text((left, top - 1), name, fill="white")
         desk.paste(one, (left, top + GAP))
     return desk
-
-
-def used(picture: Image.Image) -> float:
-    """How far down a page there is anything above the footer, as a share of its height."""
-    body = picture.crop((0, 0, picture.width, int(picture.height * FOOT)))
-    found = ImageChops.difference(body, Image.new("RGB", body.size, "white")).getbbox()
-    return found[3] / picture.height if found else 0.0
 
 
 if __name__ == "__main__":

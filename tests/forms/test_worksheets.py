@@ -530,7 +530,7 @@ def test_the_review_has_five_answers_for_each_of_two_steps(read: dict[str, Defin
         assert sheet.blocks[id_].kind == "choice"
         assert ids(sheet.blocks[id_].options) == list(OUTCOMES)
         assert ids(sheet.blocks[f"{id_}_barrier"].options) == list(BARRIERS)
-    assert ids(sheet.blocks["bumps"].columns) == ["words"]
+    assert ids(sheet.blocks["how_it_was"].columns) == ["words"]
     said = words(sheet)
     assert "Write about your own part only." in said
     assert "This page is not there to prove anything about anyone." in said
@@ -543,7 +543,7 @@ def test_what_the_review_says_of_a_step_is_read_as_one(read: dict[str, Definitio
         "steps": [{"id": "first", "task": "a walk"}, {"id": "second", "task": "a call"}],
         "first": "worse",
         "second": "done",
-        "bumps": [{"id": "first", "words": "too loud"}],
+        "how_it_was": [{"id": "first", "words": "too loud"}],
     }
     day = date(2026, 3, 2)
     tables = parse_tables((FORMS / "suggestion.toml").read_bytes(), library)
@@ -570,3 +570,12 @@ def test_the_summary_is_room_to_write_without_scores(about: About, read: dict[st
     assert {block.kind for block in found.values() if block.prefill} == shared, "what both let go, and nothing else"
     assert not re.search(r"score|\blevels?\b|rating|screen|progress|how close|0 to 10", words(sheet), re.I)
     assert "If one of you wants a line left out, it is left out." in words(sheet, "couple")
+
+
+def test_below_each_swap_stands_the_slip_it_can_replace(read: dict[str, Definition]) -> None:
+    for name in ("swaps_own", "swaps_joint"):
+        options = read["pitfall_swaps"].blocks[name].options
+        assert [(one.label.key, one.hint.key) for one in options] == [
+            (f"pitfalls.{one.id}.instead", f"pitfalls.{one.id}.people") for one in options
+        ]
+        assert all(one.hint.en for one in options)

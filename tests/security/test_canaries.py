@@ -5,10 +5,12 @@ pages write words. What is allowed is named here, endpoint by endpoint; all else
 """
 
 import base64
+import io
 import logging
 import re
 import secrets
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
@@ -149,6 +151,29 @@ def test_a_word_is_found_in_any_of_its_shapes(wrap: Any, shift: int) -> None:
     wrapped = wrap(b"x" * shift + b"before ZQJOINT12QZ after")
     content = wrapped.encode() if isinstance(wrapped, str) else wrapped
     assert seen({"joint": "ZQJOINT12QZ", "a": "ZQA12QZ"}, content) == {"joint"}
+
+
+# --------------------------------------------------------------------------- packs
+@pytest.mark.parametrize("to", ["a", "b"])
+def test_a_pack_has_the_words_of_its_readers_and_no_others(house: House, to: str) -> None:
+    """And in the ZIP each file has one reader's: never a word of the other, and never one of staff."""
+    client = house.enter("anna")
+    fields = {"goes": "stays", "uneven": f"{code_of(house)}:{int(to == 'a')}:{int(to == 'b')}", "cover": "1"}
+    mine = {"item": f"{house.case}|||{to}|check_in|"}
+    for do in ("print", "zip"):
+        _, content = reply_of(house, client, "POST", f"/cases/{house.case}/pack", {**fields, **mine, "do": do})
+        if do == "zip":
+            archive = zipfile.ZipFile(io.BytesIO(content[content.index(b"PK\x03\x04") :]))
+            content = b"".join(pdf.all_bytes(archive.read(name)) for name in archive.namelist())
+        assert to in seen(house.words, content) <= {to, "joint"}
+
+
+def code_of(house: House) -> str:
+    """The code of the case, as its page says it."""
+    page = house.enter("anna").get(f"/cases/{house.case}").get_data(as_text=True)
+    found = re.search(r"<h1><bdi>(K-\d+)</bdi>", page)
+    assert found
+    return found[1]
 
 
 # --------------------------------------------------------------------------- every route, for everybody

@@ -318,7 +318,7 @@ def test_a_joint_page_is_the_same_whatever_stays_with_one(clinic: House) -> None
         if secret:
             plan = house.finish("homework_plan", "couple", planned("We talk"))
             house.finish(
-                "homework_review", "a", {"first": "worse", "bumps": [{"id": "first", "words": SECRET}]}, of=plan
+                "homework_review", "a", {"first": "worse", "how_it_was": [{"id": "first", "words": SECRET}]}, of=plan
             )
             house.check_in("a", 2, SECRET, trust=0, calm=0)
             house.check_in("b", 2, SECRET, trust=9)

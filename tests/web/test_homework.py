@@ -110,7 +110,7 @@ def test_taps_become_reviews_of_each_one_and_never_stand_in_the_note(
         | {
             name(joint, "a", "first"): "partly",
             name(joint, "a", "first_barrier"): "too_big",
-            name(joint, "a", "bumps.first.words"): "CANARYA the stairs",
+            name(joint, "a", "how_it_was.first.words"): "CANARYA the stairs",
             name(joint, "b", "first"): "done",
             name(joint, "b", "first_barrier"): "forgot",
         }
@@ -124,7 +124,7 @@ def test_taps_become_reviews_of_each_one_and_never_stand_in_the_note(
     assert "CANARYA the stairs" in text
     sent = fields(text) | NOTE | {"held.day": clinic.store.today().isoformat(), "do": "finish"}
     kept = {name(joint, "a", "first"): "partly", name(joint, "a", "first_barrier"): "too_big",
-            name(joint, "a", "bumps.first.words"): "CANARYA the stairs", name(joint, "b", "first"): "done"}  # fmt: skip
+            name(joint, "a", "how_it_was.first.words"): "CANARYA the stairs", name(joint, "b", "first"): "done"}  # fmt: skip
     assert post(ana, f"/records/{clinic.draft}", **sent, **kept).location.endswith("/work")
     found = {one.about: one for one in loop(clinic).reviews}
     assert (found["a"].outcome, found["a"].barrier, found["a"].words) == ("partly", "too_big", "CANARYA the stairs")
@@ -157,7 +157,7 @@ def test_a_tap_of_somebody_who_was_quicker_is_not_written_over(clinic: Clinic, a
     first = fields(session_form(ana, clinic))
     post(ana, f"/records/{clinic.draft}", **first, **NOTE, **{name(joint, "a", "first"): "done"})
     late = post(ana, f"/records/{clinic.draft}", **{**first, "rev": "2"}, **{
-        name(joint, "a", "first"): "not", name(joint, "a", "bumps.first.words"): "LATE words",
+        name(joint, "a", "first"): "not", name(joint, "a", "how_it_was.first.words"): "LATE words",
     })  # fmt: skip
     assert late.status_code == 303
     review = loop(clinic).begun[joint, "a"]
@@ -197,7 +197,7 @@ def test_the_next_own_plan_shrinks_and_says_why_on_screen_only(clinic: Clinic, a
     prepared(clinic)
     plan = planned(clinic, "a", steps("Run a mile", "Put on the shoes"))
     review = records.start(clinic.store, clinic.tokens["ana"], clinic.case, "homework_review", "a", of_record=plan)
-    answers = {"first": "partly", "first_barrier": "too_big", "bumps": [{"id": "first", "words": "CANARY knees"}]}
+    answers = {"first": "partly", "first_barrier": "too_big", "how_it_was": [{"id": "first", "words": "CANARY knees"}]}
     records.finish(clinic.store, clinic.tokens["ana"], review, 1, Checked(answers, {}, {}))
     text = page(ana, f"/cases/{clinic.case}/plan")
     assert "The step was too big." in text
@@ -214,7 +214,7 @@ def test_nothing_is_chosen_for_a_plan_of_both_before_the_counsellor_does(
     clinic: Clinic, ana: FlaskClient, joint: str
 ) -> None:
     review = records.start(clinic.store, clinic.tokens["ana"], clinic.case, "homework_review", "b", of_record=joint)
-    answers = {"first": "not", "first_barrier": "no_time", "bumps": [{"id": "first", "words": "CANARYB my shifts"}]}
+    answers = {"first": "not", "first_barrier": "no_time", "how_it_was": [{"id": "first", "words": "CANARYB my shifts"}]}
     records.finish(clinic.store, clinic.tokens["ana"], review, 1, Checked(answers, {}, {}))
     text = page(ana, f"/cases/{clinic.case}/plan")
     assert "There was no time." in text
@@ -356,8 +356,8 @@ def test_nothing_of_one_partner_reaches_the_other_or_both(clinic: Clinic, ana: F
     own = {who: planned(clinic, who, steps(f"ZQ{who}stepQZ", f"ZQ{who}leastQZ", why=f"ZQ{who}whyQZ")) for who in "ab"}
     for who in ("a", "b"):
         for plan in (own[who], joint):
-            bumps = [{"id": "first", "words": f"ZQ{who}wordsQZ"}]
-            said(clinic, plan, who, {"first": "not", "first_barrier": "forgot", "bumps": bumps})
+            words = [{"id": "first", "words": f"ZQ{who}wordsQZ"}]
+            said(clinic, plan, who, {"first": "not", "first_barrier": "forgot", "how_it_was": words})
     address = f"/cases/{clinic.case}/plan"
     made = {
         "a": begun(post(ana, address, plan=own["a"], **{"act:first": "smaller"})),

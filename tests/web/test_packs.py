@@ -76,7 +76,7 @@ def test_the_day_says_times_and_codes_only(clinic: Clinic, ana: FlaskClient, pur
     assert purposes == []
     assert text.count(code_of(clinic)) == 2
     assert code_of(clinic, "ben") not in text
-    for word in ("alone", "Partner", "both", "minutes", "50", solo):
+    for word in ("alone", "Partner", "both", "minutes", ">50", solo):
         assert word not in text.split("<main")[1].split("</main>")[0], word
     appointments.cancel(one, clinic.tokens["ana"], solo)
     both = ana.get("/day").get_data(as_text=True)
