@@ -119,7 +119,8 @@ def test_the_first_version_still_reads() -> None:
 
 
 def test_a_review_is_one_partners_word_on_each_step() -> None:
-    answers = {"first": "worse", "second": "not", "second_barrier": "forgot", "how_it_was": [{"id": "second", "words": "w"}]}
+    words = [{"id": "second", "words": "w"}]
+    answers = {"first": "worse", "second": "not", "second_barrier": "forgot", "how_it_was": words}
     assert reviews(REVIEW, "b", answers, "p", DAY) == (
         review("worse", about="b"),
         review("not", "forgot", about="b", task="second", words="w"),

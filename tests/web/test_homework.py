@@ -123,8 +123,12 @@ def test_taps_become_reviews_of_each_one_and_never_stand_in_the_note(
     assert 'value="partly" id' in text or re.search(r'value="partly"[^>]* checked', text)
     assert "CANARYA the stairs" in text
     sent = fields(text) | NOTE | {"held.day": clinic.store.today().isoformat(), "do": "finish"}
-    kept = {name(joint, "a", "first"): "partly", name(joint, "a", "first_barrier"): "too_big",
-            name(joint, "a", "how_it_was.first.words"): "CANARYA the stairs", name(joint, "b", "first"): "done"}  # fmt: skip
+    kept = {
+        name(joint, "a", "first"): "partly",
+        name(joint, "a", "first_barrier"): "too_big",
+        name(joint, "a", "how_it_was.first.words"): "CANARYA the stairs",
+        name(joint, "b", "first"): "done",
+    }
     assert post(ana, f"/records/{clinic.draft}", **sent, **kept).location.endswith("/work")
     found = {one.about: one for one in loop(clinic).reviews}
     assert (found["a"].outcome, found["a"].barrier, found["a"].words) == ("partly", "too_big", "CANARYA the stairs")
@@ -214,7 +218,8 @@ def test_nothing_is_chosen_for_a_plan_of_both_before_the_counsellor_does(
     clinic: Clinic, ana: FlaskClient, joint: str
 ) -> None:
     review = records.start(clinic.store, clinic.tokens["ana"], clinic.case, "homework_review", "b", of_record=joint)
-    answers = {"first": "not", "first_barrier": "no_time", "how_it_was": [{"id": "first", "words": "CANARYB my shifts"}]}
+    words = [{"id": "first", "words": "CANARYB my shifts"}]
+    answers = {"first": "not", "first_barrier": "no_time", "how_it_was": words}
     records.finish(clinic.store, clinic.tokens["ana"], review, 1, Checked(answers, {}, {}))
     text = page(ana, f"/cases/{clinic.case}/plan")
     assert "There was no time." in text
