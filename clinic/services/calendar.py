@@ -1,6 +1,7 @@
 """A calendar file with one partner's reminders: made only when that person asks, and never more than “Reminder”.
 
-It is opened as that partner's sheet of the plan: the same keys, the same gate, the same refusal. Nothing in it says
+It is opened as that partner's sheet of the plan: the same keys, the same gate, the same refusal. Steps of the plan for
+both come through the gate of their joint sheet; while that is closed they are not there. Nothing in it says
 what the reminder is for, whose case it is, or whether there is anybody else (CONFIDENTIALITY, “What each output may
 hold”). Its entries have new random ids in every file, so that no two files can be laid side by side.
 """
@@ -16,13 +17,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic.domain.audience import SHEETS, About
-from clinic.domain.errors import Invalid, NotFound
+from clinic.domain.errors import Invalid, NotFound, Refused
 from clinic.domain.facts import PARTNERS, Partner
 from clinic.domain.homework import PLAN, Task, tasks
 from clinic.domain.reminder import REMINDER, Left, Reminder, reminders
 from clinic.i18n.catalogue import catalogue
 from clinic.persistence import audit, texts
 from clinic.persistence.keyholder import KeyView
+from clinic.persistence.keyview import apart
 from clinic.persistence.models import Part
 from clinic.persistence.store import Store
 from clinic.services import records
@@ -48,10 +50,11 @@ def for_partner(store: Store, token: str, case_id: str, partner: Partner, asked:
         raise NotFound
     if not asked:
         raise Invalid({"asked": "required"})
+    together = _together(store, token, case_id)
     with unit_of_work(store, token) as session:
         audit.note(session, "calendar.made", case=case_id, recipient=partner)
         view = store.keyholder.open(token, ident(case_id), SHEETS[partner], PLAN, partner)
-        planned = [task for about in (partner, "couple") for task in _tasks(session, view, about)]
+        planned = [*_tasks(session, view, partner), *together]
         found, left = reminders(planned, partner, store.today())
         language = view.card.get(partner, {}).get("language") or "en"
         if not found:
@@ -59,6 +62,16 @@ def for_partner(store: Store, token: str, case_id: str, partner: Partner, asked:
             audit.note(session, "print.view", case=view.case_id, recipient=partner)
         data = written(found, catalogue(language).text(REMINDER), store.settings.time_zone) if found else b""
         return CalendarFile(data, left)
+
+
+def _together(store: Store, token: str, case_id: str) -> tuple[Task, ...]:
+    """The steps of the plan for both, if it may be printed for both now: a request of its own, its gate its own."""
+    try:
+        with apart(), unit_of_work(store, token) as session:
+            audit.note(session, "print.view", case=case_id, recipient="joint")
+            return _tasks(session, store.keyholder.open(token, ident(case_id), "sheet:joint", PLAN, "joint"), "couple")
+    except Refused:
+        return ()
 
 
 def _tasks(session: Session, view: KeyView, about: About) -> tuple[Task, ...]:

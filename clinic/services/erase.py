@@ -21,7 +21,7 @@ from clinic.persistence.keyview import Given, Head, KeyView
 from clinic.persistence.models import Appointment, Autosave, Case, Grant, KeyRing, Part, Print, Record, Request
 from clinic.persistence.store import Store
 from clinic.persistence.vault import Vault, Wrapped
-from clinic.services import cases, erasures, export, notices, retention, rulings
+from clinic.services import cases, erasures, export, notices, release, retention, rulings
 from clinic.services import records_parts as parts
 from clinic.services.cases import PartnerCard
 from clinic.services.erasures import Erased, Whom
@@ -147,6 +147,7 @@ def carry_out(store: Store, session: Session, view: KeyView, row: Case, whom: Wh
     view.forget(keys)
     _empty_heads(session, view)
     _cancel(session, view, whom)
+    _take_back(store, session, view, whom)
     session.flush()
     card = view.open_card(row)
     erased = sorted({*(card.get("erased") or ()), whom})
@@ -244,8 +245,22 @@ def _empty_heads(session: Session, view: KeyView) -> None:
 def _cancel(session: Session, view: KeyView, whom: Whom) -> None:
     """Appointments of somebody alone tell of that person; those of both stay. Of a closed case all go."""
     for row in session.scalars(select(Appointment).where(Appointment.case_id == view.case_id)).all():
-        if whom in ("case", view.open_appointment(row)["who"]):
+        try:
+            tells = whom in ("case", view.open_appointment(row)["who"])
+        except sealing.Damaged:  # it opens for nobody: no reason to keep it, and none to keep anything else
+            tells = True
+        if tells:
             session.delete(row)
+
+
+def _take_back(store: Store, session: Session, view: KeyView, whom: Whom) -> None:
+    """What somebody shared was a copy of an answer that is gone now: nobody reads it any more in a page for both."""
+    if whom == "case":
+        return
+    session.flush()
+    for one in release.stands(view, parts.all_opened(session, view)):
+        if one.owner == whom:
+            release.end(store, session, view, one.record)
 
 
 def _nothing(row: Record) -> Head:

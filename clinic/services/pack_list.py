@@ -66,7 +66,10 @@ def read(
 
     Raises BadList with every fault, before anything is printed. An unknown and a foreign case are the same fault.
     """
-    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)))
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)))
+    except csv.Error:
+        raise BadList(["The list is no CSV: a cell is too long, or a quotation mark is not closed."]) from None
     head = [cell.strip().lower() for cell in rows[0]] if rows else []
     if wrong := [name for name in head if name not in COLUMNS] + [name for name in NEEDED if name not in head]:
         raise BadList([f"line 1, {wrong[0]}: the columns are {', '.join(COLUMNS)}; the first three must be there."])

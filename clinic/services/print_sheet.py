@@ -113,8 +113,14 @@ def filled(
 
 
 def note(store: Store, token: str, case_id: str, code: str, job: PrintJob, found: Opened) -> None:
-    """Write the row of a sheet that was drawn, before its bytes are handed over. Raises as `prints.note`."""
-    known = None if found.record else found.answers
+    """Write the row of a sheet that was drawn, before its bytes are handed over. Raises as `prints.note`.
+
+    What was released stands in its own record only: a copy in the row would outlive a “no”.
+    """
+    about = about_of(job.recipient) if job.recipient else "couple"
+    shared = {one.name for one in found.definition.placed(about) if one.block.prefill == "released"}
+    began = {name: answer for name, answer in (found.answers or {}).items() if name not in shared}
+    known = None if found.record else began
     prints.note(store, token, case_id, code, job, found.definition.sha, found.record, found.plan, known)
 
 

@@ -3,7 +3,8 @@
 The counsellor picks an answer of a finished record, or the course of an aim, sees exactly what both would read, notes
 the consent, and a copy is sealed as a joint record of its own. Only a partner's own part can be let go, and only as
 theirs: what staff wrote, and what the other said, is not on offer. It can be taken back: from then on nobody reads it.
-While the level allows no pages together (hold, not decided), nothing is let go: a yes given in fear is none.
+While no pages together are allowed (level hold or not decided, a rule that stops all of them, “not today”), nothing is
+let go: a yes given in fear is none.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from clinic.domain.definition import Placed, Text
 from clinic.domain.errors import Conflict, Invalid, NotFound, Refused
 from clinic.domain.facts import PARTNERS, Partner
 from clinic.domain.release import RELEASED, Released
+from clinic.domain.rules import EVERY
 from clinic.domain.ruling import Ruling
 from clinic.i18n.catalogue import Catalogue, catalogue
 from clinic.persistence import audit
@@ -226,9 +228,14 @@ def take_back(store: Store, token: str, record_id: str) -> str:
             raise NotFound
         if not any(one.record == str(found.row.id) for one in stands(view, parts.all_opened(session, view))):
             raise Conflict
-        answers = {"gone": {"day": store.today().isoformat()}}
-        records.at_once(store, session, view, found.definition, "couple", answers, str(found.row.id))
+        end(store, session, view, str(found.row.id))
         return str(view.case_id)
+
+
+def end(store: Store, session: Session, view: KeyView, record_id: str) -> None:
+    """Put an empty release in the place of one, inside a unit of work."""
+    answers = {"gone": {"day": store.today().isoformat()}}
+    records.at_once(store, session, view, current(store, RELEASED), "couple", answers, record_id)
 
 
 # --------------------------------------------------------------------------- what stands
@@ -293,8 +300,10 @@ def _language(card: Mapping[str, Any], owner: str) -> str:
 
 
 def together(store: Store, card: Mapping[str, Any]) -> bool:
-    """Whether the level allows today that both read something new of each other."""
-    return rulings.level_on(Ruling.from_data(card.get("ruling") or {}), store.today()) in TOGETHER
+    """Whether level and rules allow today that both read something new of each other."""
+    ruling, today = Ruling.from_data(card.get("ruling") or {}), store.today()
+    stopped = EVERY in ruling.closed.get("joint", (EVERY,)) or ruling.not_today == today.isoformat()
+    return not stopped and rulings.level_on(ruling, today) in TOGETHER
 
 
 def _day(head: Head) -> date:

@@ -1,0 +1,295 @@
+"""Attacks on plans, calendar files, shared answers, packs, codes and appointments: what one partner said, alone.
+
+Each test is an attack, most of them one that went through once. Real database, keys, keyholder and audit.
+"""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from icalendar import Calendar
+from sqlalchemy import select, update
+
+from clinic.domain import ruling
+from clinic.domain.answer import Checked
+from clinic.domain.code import new_code
+from clinic.domain.errors import ClinicError, Conflict, Denied, NotFound, Refused
+from clinic.persistence.models import Appointment, Print, Record
+from clinic.services import (
+    accounts,
+    appointments,
+    calendar,
+    cases,
+    choices,
+    couple,
+    entry,
+    erase,
+    homework,
+    pack_list,
+    packs,
+    print_sheet,
+    records,
+    release,
+)
+from clinic.services.definitions import definitions
+from clinic.services.prints import PrintJob
+from clinic.services.unit_of_work import unit_of_work
+from tests.plans import planned
+from tests.services.rights import agreed
+from tests.services.test_release import SECRET, House, clinic, house, prepared
+from tests.web.conftest import PASSWORD, made
+
+__all__ = ["clinic", "house", "made"]
+
+
+def reminders(house: House, who: Any) -> list[str]:
+    data = calendar.for_partner(house.store, house.token, house.case, who, asked=True).data
+    return [str(one["dtstart"].dt.hour) for one in Calendar.from_ical(data).walk("VEVENT")] if data else []
+
+
+def noted(house: House, sheet: str, to: Any, record: str = "") -> str:
+    """A sheet on its way out, all but the drawing; its code."""
+    job, code = PrintJob(sheet, to, record=record), new_code()
+    found = print_sheet.opened(house.store, house.token, house.case, job, "reviewed")
+    print_sheet.note(house.store, house.token, house.case, code, job, found)
+    return code
+
+
+def printed(house: House) -> str:
+    """Everything that is kept of what was printed for a case."""
+    with unit_of_work(house.store, house.token) as session:
+        view = house.store.keyholder.open(house.token, UUID(house.case), "staff")
+        rows = session.scalars(select(Print).where(Print.case_id == UUID(house.case)))
+        return json.dumps([view.open_print(row) for row in rows])
+
+
+def supervisor(house: House) -> str:
+    """The token of somebody who reads along in the cases of Ana."""
+    name = f"sup{new_code().lower()}"
+    above = accounts.create_account(house.store, name, PASSWORD, role="supervisor")
+    accounts.set_supervisor(house.store, accounts.find(house.store, "ana").id, above)
+    return accounts.sign_in(house.store, name, PASSWORD)
+
+
+def stopped(house: House, **more: Any) -> None:
+    """What a rule leaves of the ruling, without a lower level."""
+    with unit_of_work(house.store, house.token, write=True) as session:
+        view = house.store.keyholder.open(house.token, UUID(house.case), "staff")
+        row = cases.locked(session, view.case_id)
+        card = view.open_card(row)
+        cases.write_card(row, view, card | {"ruling": card["ruling"] | more}, house.store.today())
+
+
+# --------------------------------------------------------------------------- the calendar file
+def plans(house: House) -> None:
+    start = house.store.today()
+    days = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    house.finish("homework_plan", "a", planned("mine", days, "09:00", start))
+    house.finish("homework_plan", "couple", planned("ours", days, "18:00", start, who="both"))
+
+
+def test_a_closed_joint_gate_leaves_the_plan_for_both_out_of_a_calendar_file(house: House) -> None:
+    """“Not today” closes what is for both, and leaves the own pages open: the file had the joint step all the same."""
+    plans(house)
+    assert reminders(house, "a") == ["9", "18"]
+    assert reminders(house, "b") == ["18"]
+    stopped(house, not_today=house.store.today().isoformat())
+    with pytest.raises(Refused):
+        print_sheet.opened(house.store, house.token, house.case, PrintJob("homework_plan", "joint"), "reviewed")
+    assert reminders(house, "a") == ["9"]
+    found = calendar.for_partner(house.store, house.token, house.case, "b", asked=True)
+    assert (found.data, found.left) == (b"", ())  # nor what would be left out of it
+
+
+def test_what_a_declined_or_has_alone_is_in_no_file_of_b(house: House) -> None:
+    start = house.store.today()
+    every = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    house.finish("homework_plan", "a", planned(SECRET, every, "09:00", start))
+    house.finish("homework_plan", "couple", planned(SECRET, every, "18:00", start, who="partner_a"))
+    assert reminders(house, "b") == []
+    assert SECRET not in str(calendar.for_partner(house.store, house.token, house.case, "b", asked=True))
+
+
+# --------------------------------------------------------------------------- what was released
+def test_the_row_of_a_print_keeps_no_copy_of_what_was_released(house: House) -> None:
+    """Taken back is taken back: the row had the words, and its code put them into a new record."""
+    shared = house.let_go(house.check_in("a", 1, better=SECRET), "better")
+    assert SECRET in house.summary()
+    code = noted(house, "session_summary", "joint")
+    release.take_back(house.store, house.token, shared)
+    assert SECRET not in printed(house)
+    record = entry.find(house.store, house.token, code, "joint").record
+    assert SECRET not in str(records.read(house.store, house.token, record).answers)
+    with unit_of_work(house.store, house.token) as session:
+        assert session.get(Record, UUID(record)) is not None
+
+
+def test_the_row_of_a_sheet_still_keeps_what_else_it_began_with(house: House) -> None:
+    house.finish("map", "couple", {"decision": "full", "level_reason": "x", "cycle": {"a_does": "writes often"}})
+    noted(house, "our_cycle", "joint")
+    assert "writes often" in printed(house)
+
+
+@pytest.mark.parametrize("why", ["suicide", "today"])
+def test_nothing_is_let_go_while_a_rule_stops_every_page_for_both(house: House, why: str) -> None:
+    """R3 and R10 stop all pages for both and leave the level where it is: a yes given then was taken."""
+    id_ = house.check_in("a", 1, better="the walk", trust=4)
+    seen, aim, today = house.offer(id_, "better").seen, house.page().offers["a", "trust"].seen, house.store.today()
+    if why == "today":
+        stopped(house, not_today=today.isoformat())
+    else:
+        stopped(house, closed={"a": ["*"], "b": ["*"], "joint": ["*"]})
+    page = cases.case_page(house.store, house.token, house.case, layer="staff")
+    assert ruling.level_on(ruling.Ruling.from_data(page.ruling), today) == "full"
+    with pytest.raises(Refused):
+        release.release_answer(house.store, house.token, id_, "better", seen, True, today)
+    with pytest.raises(Refused):
+        release.release_aim(house.store, house.token, house.case, "a", "trust", aim, True, today)
+    assert not release.of_record(house.store, house.token, id_).open
+    assert not house.page().open
+
+
+def test_a_release_begins_no_other_way(house: House) -> None:
+    """No form, no addendum, no correction: there is no second door to a consent."""
+    shared = house.let_go(house.check_in("a", 1, better="the walk"), "better")
+    forged = {"whose": "from_b", "words": SECRET, "agreed": {"day": house.store.today().isoformat()}}
+    acts: list[Any] = [
+        lambda: records.start(house.store, house.token, house.case, "released", "couple", answers=forged),
+        lambda: records.addendum(house.store, house.token, shared, answers=forged),
+        lambda: records.correction(house.store, house.token, shared, "a slip"),
+        lambda: records.save_draft(house.store, house.token, shared, 2, Checked(forged, {}, {})),
+        lambda: records.finish(house.store, house.token, shared, 2, Checked(forged, {}, {})),
+    ]
+    for act in acts:
+        with pytest.raises((Conflict, NotFound)):
+            act()
+    assert SECRET not in house.both()
+
+
+def test_an_erased_person_shares_nothing_any_more(house: House) -> None:
+    """The copy in the joint record outlived its owner's answers: both went on reading it."""
+    mine = replace(house, token=accounts.sign_in(house.store, "ana", PASSWORD))
+    mine.let_go(mine.check_in("a", 1, better=SECRET, trust=3), "better")
+    mine.let_aim_go("a")
+    mine.let_go(mine.check_in("b", 1, better="what B shared"), "better")
+    assert SECRET in mine.both()
+    assert SECRET in mine.summary()
+    name = f"adm{new_code().lower()}"
+    accounts.create_account(house.store, name, PASSWORD, role="admin")
+    by = accounts.sign_in(house.store, name, PASSWORD)
+    erase.person(mine.store, mine.token, mine.case, "a", agreed(mine, "erase", by=by, partner="a"))  # type: ignore[arg-type]
+    assert SECRET not in mine.both()
+    assert "what B shared" in mine.both()
+    assert [one.owner for one in mine.page().stands] == ["b"]
+    assert SECRET not in printed(mine)
+
+
+# --------------------------------------------------------------------------- who only reads along
+def test_a_supervisor_changes_nothing_and_prints_nothing(house: House) -> None:
+    plans(house)
+    id_ = house.check_in("a", 1, better="the walk", trust=4)
+    seen, shared = house.offer(id_, "better").seen, house.let_go(id_, "better")
+    code = noted(house, "session_summary", "a")
+    meeting = appointments.add(
+        house.store, house.token, house.case, house.store.today(), datetime(2026, 1, 1, 10).time(), 50, "a"
+    )
+    before = len(records.listing(house.store, house.token, house.case))
+    store, token, case, today = house.store, supervisor(house), house.case, house.store.today()
+    page = cases.case_page(store, token, case, layer="staff")
+    plan = homework.loop(store, token, case).plans[0]
+    item = packs.Item(1, case, page.code, "a", "secure_base")
+    acts: list[Any] = [
+        lambda: homework.begin(store, token, page, "a", []),
+        lambda: homework.begin_review(store, token, plan, "a"),
+        lambda: choices.choose(store, token, case, "a", "secure_base", "confirmed"),
+        lambda: release.release_answer(store, token, id_, "better", seen, True, today),
+        lambda: release.take_back(store, token, shared),
+        lambda: entry.find(store, token, code, "a"),
+        lambda: appointments.cancel(store, token, meeting),
+        lambda: calendar.for_partner(store, token, case, "a", asked=True),
+        lambda: list(packs._opened(store, token, [item], packs.How(), "reviewed", set())),
+    ]
+    for act in acts:
+        with pytest.raises((Denied, NotFound, Conflict)):
+            act()
+    assert len(records.listing(house.store, house.token, house.case)) == before
+    assert len(appointments.of_case(house.store, house.token, house.case)) == 1
+
+
+def test_the_front_desk_and_the_translator_open_nothing(house: House) -> None:
+    plans(house)
+    code = noted(house, "session_summary", "a")
+    for role in ("front_desk", "translator", "admin"):
+        name = f"{role[:3]}{new_code().lower()}"
+        accounts.create_account(house.store, name, PASSWORD, role=role)
+        token, store, case = accounts.sign_in(house.store, name, PASSWORD), house.store, house.case
+        acts: list[Any] = [
+            lambda token=token: homework.loop(store, token, case),
+            lambda token=token: choices.standing(store, token, case),
+            lambda token=token: appointments.of_case(store, token, case),
+            lambda token=token: calendar.for_partner(store, token, case, "a", asked=True),
+            lambda token=token: packs.due(store, token, case),
+            lambda token=token: entry.find(store, token, code, "a"),
+            lambda token=token: couple.couple_view(store, token, case),
+        ]
+        for act in acts:
+            with pytest.raises((NotFound, Denied)):
+                act()
+        assert packs.codes(store, token) == {}
+        assert all(one.case == "" for one in appointments.of_day(store, token, store.today()))
+
+
+# --------------------------------------------------------------------------- packs
+LISTED: Any = ({"C-01": "1"}, {"secure_base": definitions()["secure_base"]}, "reviewed", False, 100)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["case,sheet,to\nC-01,secure_base," + "x" * 140_000, 'case,sheet,to\nC-01,secure_base,"' + "a\n" * 70_000],
+)
+def test_a_list_that_no_reader_of_csv_takes_is_one_plain_line(text: str) -> None:
+    with pytest.raises(pack_list.BadList) as refused:
+        pack_list.read(text, *LISTED)
+    assert isinstance(refused.value, ClinicError)
+    assert len(str(refused.value)) < 1500
+
+
+def test_a_list_says_nothing_of_a_case_and_echoes_no_cell() -> None:
+    with pytest.raises(pack_list.BadList) as refused:
+        pack_list.read(f"case,sheet,to\n=cmd|{SECRET},\x1b[2J{SECRET},{SECRET}\n", *LISTED)
+    assert SECRET not in str(refused.value)
+    assert "\x1b" not in str(refused.value)
+
+
+def test_another_cases_record_prints_in_no_pack(house: House) -> None:
+    """The place of a record is posted: one of another own case, or of the other partner, is the one refusal."""
+    other = prepared(house)
+    foreign = other.finish("homework_plan", "a", planned(SECRET))
+    theirs = house.finish("homework_plan", "b", planned(SECRET))
+    draft = records.start(house.store, house.token, house.case, "homework_plan", "a", answers=planned(SECRET))
+    code = cases.name(house.store, house.token, house.case).code
+    for record in (foreign, theirs, draft, "00000000-0000-4000-8000-000000000000"):
+        failed: set[int] = set()
+        item = packs.Item(7, house.case, code, "a", "homework_plan", record)
+        found = list(packs._opened(house.store, house.token, [item], packs.How(), "reviewed", failed))
+        assert (found, failed) == ([], {7})
+
+
+# --------------------------------------------------------------------------- erasing with a damaged row
+def test_an_appointment_moved_by_hand_stops_no_erasure(house: House) -> None:
+    """Start is a plain column: whoever changed it kept a partner's answers from ever being erased."""
+    mine = replace(house, token=accounts.sign_in(house.store, "ana", PASSWORD))
+    at, today = datetime(2026, 1, 1, 10).time(), house.store.today()
+    appointments.add(mine.store, mine.token, mine.case, today, at, 50, "b")
+    moved = appointments.add(mine.store, mine.token, mine.case, today, at, 50, "a")
+    with unit_of_work(mine.store, mine.token, write=True) as session:
+        start = datetime.now(UTC) + timedelta(days=9)
+        session.execute(update(Appointment.__table__).where(Appointment.id == UUID(moved)).values(start=start))
+    name = f"adm{new_code().lower()}"
+    accounts.create_account(house.store, name, PASSWORD, role="admin")
+    by = accounts.sign_in(house.store, name, PASSWORD)
+    erase.person(mine.store, mine.token, mine.case, "a", agreed(mine, "erase", by=by, partner="a"))  # type: ignore[arg-type]
+    assert [one.who for one in appointments.of_case(mine.store, mine.token, mine.case)] == ["b"]
