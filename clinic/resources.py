@@ -24,6 +24,11 @@ def templates() -> Path:
     return _folder("templates")
 
 
+def static() -> Path:
+    """Return the folder of what browsers fetch as it is."""
+    return _PACKAGE / "static"
+
+
 def translations() -> Path:
     """Return the folder of the catalogues: `<locale>/LC_MESSAGES/*.po`, in a wheel their compiled form."""
     return _folder("translations")

@@ -16,7 +16,7 @@ from clinic.documents.sheet import Part, Sheet, Speaks, Step, When
 from clinic.domain.answer import DAYS
 from clinic.domain.definition import Item, Text
 from clinic.domain.page import Page
-from clinic.resources import templates
+from clinic.resources import static, templates
 
 PAPERS: Final = {"a4": ("210mm 297mm", 210.0), "letter": ("215.9mm 279.4mm", 215.9)}  # CSS size, width in mm
 # Scripts whose letters look smaller or stand taller than Latin at one size: factor of size, line height.
@@ -31,7 +31,7 @@ SPILL: Final = {"diagram": 170, "grid": 60, "table": 480}  # a table's is shared
 # Letter is 18 mm shorter than A4: what a page of A4 holds goes on a page of Letter, a little tighter.
 SHORTER: Final = (
     ".tall { height: 26mm } .mid { height: 10mm } .low { height: 5mm } .c { padding-top: 1.5mm; padding-bottom: 1.5mm }"
-    " .cr { padding-top: 1.5mm; padding-bottom: 1.5mm } .nodes { height: 29mm } .nodec { height: 27mm }"
+    " .cr { padding-top: 1.5mm; padding-bottom: 1.5mm } .dnodes { height: 29mm } .nodec { height: 27mm }"
     " .b { margin-top: 6.5mm } .s { margin-top: 4mm } .line { height: 8.7mm } .fields { margin-top: 3.5mm }"
     " .item { margin-bottom: 1.7mm } .item2 { margin-bottom: 1.7mm } .t { margin-top: 2mm } .sub { margin-top: 3.6mm }"
 )
@@ -101,6 +101,8 @@ class Lang:
 
 class View:
     """What the templates know of the page: languages, paper, and small answers to their questions."""
+
+    screen: Final = False  # as clinic.web.drawing.Screen answers
 
     def __init__(self, sheet: Sheet, catalogues: Sequence[Speaks], options: Options, code: str, date: str) -> None:
         self.two = len(catalogues) > 1
@@ -263,13 +265,14 @@ def paragraphs(text: str) -> list[str]:
 
 # --------------------------------------------------------------------------- CSS
 def _styles(view: View, options: Options, fonts: Fonts) -> tuple[str, ...]:
-    names = ["print", *["pair"] * view.two, *["large"] * view.large, *["ink"] * view.ink]
+    names = ["print", "drawing", *["pair"] * view.two, *["large"] * view.large, *["ink"] * view.ink]
     return (*(_css(name) for name in names), _page_css(view, options, fonts))
 
 
 @cache
 def _css(name: str) -> str:
-    return (templates() / "print" / f"{name}.css").read_text("utf-8")
+    folder = static() if name == "drawing" else templates() / "print"  # a browser reads the drawings' rules too
+    return (folder / f"{name}.css").read_text("utf-8")
 
 
 def margins(two: bool, rtl: bool) -> tuple[int, int]:

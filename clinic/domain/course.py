@@ -46,10 +46,11 @@ def courses(opened: Iterable[Opened]) -> Mapping[Partner, Mapping[str, Course]]:
     found: dict[Partner, dict[str, dict[date, int | None]]] = {one: {} for one in PARTNERS}
     for one in sorted((one for one in opened if one.signed), key=lambda one: (one.held_on, one.written)):
         for placed in one.definition.placed(one.about):
-            if placed.block.feeds == "aims" and placed.about in ("a", "b"):
+            # By whose part it is in: what staff rated of somebody is about them, and not theirs to share.
+            if placed.block.feeds == "aims" and placed.scope in ("a", "b"):
                 given = _given(placed.block, one.answers.get(placed.name))
                 for row in placed.block.rows:
-                    days = found[placed.about].setdefault(row.id, {})
+                    days = found[placed.scope].setdefault(row.id, {})
                     days[one.held_on] = given.get(row.id, days.get(one.held_on))
     return {
         who: {

@@ -84,11 +84,12 @@ def _shared(
 
 
 def _one_loop(blocks: list[tuple[Placed, Any]]) -> Iterator[tuple[Placed, Any]]:
-    """A cycle may be asked for in several blocks; it is drawn once, where the first of them stands."""
-    loop = {node: words for placed, answer in blocks if placed.block.feeds == CYCLE for node, words in answer.items()}
+    """A cycle asked for in several questions is drawn once, where the first stands; a diagram draws itself."""
+    asked = [one for one in blocks if one[0].block.feeds == CYCLE and one[0].block.kind != "diagram"]
+    loop = {node: words for _, answer in asked for node, words in answer.items()}
     drawn = False
     for placed, answer in blocks:
-        if placed.block.feeds != CYCLE:
+        if placed.block.feeds != CYCLE or placed.block.kind == "diagram":
             yield placed, answer
         elif not drawn:
             drawn = True

@@ -23,6 +23,7 @@ from clinic.domain.answer import leaves, row_ids, spread
 from clinic.domain.audience import Purpose, Scope
 from clinic.domain.definition import Block, Definition, Placed, Text
 from clinic.domain.errors import Invalid, NotFound, SecondPerson, Usage
+from clinic.domain.release import RELEASED
 from clinic.i18n.catalogue import Catalogue, catalogue
 from clinic.i18n.locales import translated
 from clinic.persistence import audit, texts
@@ -278,10 +279,17 @@ def _whole(one: Entry, ids: Mapping[str, str]) -> dict[str, Any]:
         "corrects": ids.get(head.supersedes, ""),
         "reason": head.reason,
         "answers": [
-            {"question": said.question, "item": said.item, "answer": said.answer, "reads": said.scope}
+            {"question": said.question, "item": said.item, "answer": _renamed(said, head, ids), "reads": said.scope}
             for said in one.said
         ],
     }
+
+
+def _renamed(said: Said, head: Head, ids: Mapping[str, str]) -> str | int:
+    """An answer; where a release names the records that it was copied from, by their ids in this file."""
+    if head.definition != RELEASED or not said.scope.startswith("staff"):
+        return said.answer
+    return " ".join(ids.get(word, word) for word in str(said.answer).split(" "))
 
 
 def _printed(session: Session, view: KeyView) -> list[dict[str, Any]]:

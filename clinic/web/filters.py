@@ -12,7 +12,7 @@ from clinic.domain.definition import Block, Condition, Placed, Text
 from clinic.domain.errors import MESSAGES
 from clinic.i18n.locales import NAMES, locale, translated
 from clinic.services.definitions import tables
-from clinic.web import language
+from clinic.web import drawing, language
 
 DIRECTIONS: Final = {tag: locale(tag).dir for tag in NAMES}
 
@@ -21,6 +21,7 @@ def register(app: Flask) -> None:
     """Add the filters and the names every page has."""
     for function in FILTERS:
         app.jinja_env.filters[function.__name__] = function
+    app.jinja_env.globals["SCREEN"] = drawing.SCREEN
     app.jinja_env.filters["leaves"] = leaves
 
     @app.context_processor
@@ -115,4 +116,5 @@ def day(value: date | datetime | str) -> str:
 
 FILTERS: Final = (
     t, wrong, problem, fill, condition, leaves_of, all_scales, given, path, filled_rows, faulty, library_link, day,
+    drawing.drawn,
 )  # fmt: skip

@@ -22,7 +22,9 @@ from clinic.web.session import token
 
 bp = Blueprint("lock", __name__)
 # The staff layer closes with the lock: unlocked, its pages give way to the first layer of the case.
-CLOSES = frozenset({"cases.work", "formulation.map", "rights.page", "desk.look"})
+CLOSES = frozenset(
+    {"cases.work", "formulation.map", "homework.plan", "course.page", "packs.case", "rights.page", "desk.look"}
+)
 BY_SCRIPT = "empty"  # Sec-Fetch-Dest of a request that a script made
 
 

@@ -13,10 +13,11 @@ import pytest
 from icalendar import Calendar
 from sqlalchemy import select
 
-from clinic.domain import ruling
+from clinic.domain import course, definition, ruling
 from clinic.domain.answer import Checked
 from clinic.domain.code import new_code
 from clinic.domain.errors import ClinicError, Conflict, Denied, NotFound, Refused
+from clinic.domain.formulation import Opened
 from clinic.persistence import vault
 from clinic.persistence.models import Appointment, Print, Record
 from clinic.services import (
@@ -29,6 +30,7 @@ from clinic.services import (
     entry,
     erase,
     erasures,
+    export,
     homework,
     pack_list,
     packs,
@@ -36,15 +38,19 @@ from clinic.services import (
     records,
     release,
 )
-from clinic.services.definitions import definitions
+from clinic.services.definitions import definitions, library
 from clinic.services.prints import PrintJob
 from clinic.services.unit_of_work import unit_of_work
 from tests.plans import planned
 from tests.services.rights import agreed
 from tests.services.test_release import SECRET, House, clinic, house, prepared
-from tests.web.conftest import PASSWORD, made
+from tests.web.conftest import PASSWORD, finished, made, post, press
+from tests.web.conftest import Clinic as Served
+from tests.web.conftest import clinic as served
+from tests.web.conftest import prepared as to_serve
+from tests.web.test_lock import change, send
 
-__all__ = ["clinic", "house", "made"]
+__all__ = ["clinic", "house", "made", "press", "served"]
 
 
 def reminders(house: House, who: Any) -> list[str]:
@@ -162,6 +168,38 @@ def test_nothing_is_let_go_while_a_rule_stops_every_page_for_both(house: House, 
     assert not house.page().open
 
 
+OWN = b"""
+id = "own_look"
+version = 1
+kind = "session"
+title = "Look"
+audience = "staff"
+about = "couple"
+
+[[section]]
+id = "seen"
+title = "Seen"
+per_partner = true
+[[section.block]]
+id = "rated"
+kind = "matrix"
+stem = "How I see it"
+feeds = "aims"
+from = "aims"
+show = "people"
+points = [ { id = "p0", label = "0" }, { id = "p1", label = "1" }, { id = "p2", label = "2" } ]
+"""
+
+
+def test_what_staff_rated_of_a_is_no_course_of_a() -> None:
+    """A clinic's own form may let staff rate the same aims: it stood beside A's own and could be shared as A's."""
+    form = definition.parse(OWN, "own_look.toml", library().lists())
+    scopes = {one.name: one.scope for one in form.placed("couple")}
+    assert set(scopes.values()) == {"staff_a", "staff_b"}
+    seen = Opened(form, "couple", {name: {"trust": 2} for name in scopes}, datetime(2026, 1, 1).date())
+    assert course.courses([seen]) == {"a": {}, "b": {}}
+
+
 def test_a_release_begins_no_other_way(house: House) -> None:
     """No form, no addendum, no correction: there is no second door to a consent."""
     shared = house.let_go(house.check_in("a", 1, better="the walk"), "better")
@@ -205,6 +243,20 @@ def test_neither_does_one_who_was_erased_after_the_backup_that_is_restored(house
     assert erase.apply(house.store, opened, [erasures.Erased(house.case, "a", keys, "2026-01-01")]) == 1
     assert SECRET not in house.both()
     assert [one.owner for one in house.page().stands] == ["b"]
+
+
+def test_an_exported_release_names_its_source_by_the_ids_of_the_file(house: House) -> None:
+    """Where it was copied from stood there by the id that the database, its audit and every address know."""
+    both_share(house)
+    mine = replace(house, token=accounts.sign_in(house.store, "ana", PASSWORD))
+    request = agreed(mine, "export_file", by=signed_in(house, "admin"))  # type: ignore[arg-type]
+    data = export.of_file(mine.store, mine.token, mine.case, request).data.decode()
+    there = [one.id for one in records.listing(house.store, house.token, house.case)]
+    assert [one for one in there if one in data] == []
+    names = {one["entry"] for one in json.loads(data)["entries"]}
+    said = [one["answer"] for entry_ in json.loads(data)["entries"] for one in entry_["answers"]]
+    assert SECRET in str(said)
+    assert names & {word for one in said for word in str(one).split(" ")}
 
 
 # --------------------------------------------------------------------------- who only reads along
@@ -307,3 +359,50 @@ def test_an_appointment_moved_by_hand_stops_no_erasure(house: House) -> None:
         session.get_one(Appointment, UUID(moved)).start = datetime.now(UTC) + timedelta(days=9)
     erased(house, "a")
     assert [one.who for one in appointments.of_case(house.store, house.token, house.case)] == ["b"]
+
+
+# --------------------------------------------------------------------------- pages that stay open
+@pytest.mark.parametrize("page", ["plan", "course", "pack"])
+def test_new_pages_of_the_staff_layer_close_with_the_lock(served: Served, page: str) -> None:
+    """Unlocked in front of a couple, the page with both partners' reasons came back."""
+    ana = served.client("ana")
+    assert ana.get(f"/cases/{served.case}/{page}").status_code == 200
+    change(served, locked=True)
+    reply = send(ana, ana.get(f"/cases/{served.case}/{page}"), "/unlock", password=PASSWORD)
+    assert reply.location == f"/cases/{served.case}"
+
+
+def test_one_partners_answers_do_not_stay_on_the_screen(served: Served) -> None:
+    """What leaves the room stands on the print page in clear: without a touch it closes as the staff layer does."""
+    to_serve(served)
+    finished(served.store, served.tokens["ana"], served.case, "check_in", "a", {"better": SECRET})
+    ana, case = served.client("ana"), f"/cases/{served.case}"
+    page = post(ana, f"{case}/print", sheet="check_in", to="a", do="open").text
+    assert SECRET in page
+    assert f'data-first-layer="{case}"' in page
+    finished(served.store, served.tokens["ana"], served.case, "homework_plan", "a", planned(SECRET))
+    page = post(ana, f"{case}/calendar", to="a", asked="1").text
+    assert SECRET in page
+    assert f'data-first-layer="{case}"' in page
+
+
+def test_no_file_stays_in_a_browser(served: Served) -> None:
+    to_serve(served)
+    every = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    answers = planned("x", every, "09:00", served.store.today())
+    finished(served.store, served.tokens["ana"], served.case, "homework_plan", "a", answers)
+    ana, case = served.client("ana"), f"/cases/{served.case}"
+    made_ = post(ana, f"{case}/calendar", to="a", asked="1")
+    item = "|".join((served.case, "", "alone", "a", "the_wave", ""))
+    packed = post(ana, f"{case}/pack", item=item, do="zip", goes="stays", uneven=code_mark(ana, served))
+    for reply in (made_, packed):
+        assert reply.status_code == 200, reply.text
+        assert "no-store" in reply.headers["Cache-Control"]
+        assert "ETag" not in reply.headers
+        assert "Last-Modified" not in reply.headers
+        assert served.case not in str(reply.headers)
+
+
+def code_mark(ana: Any, served: Served) -> str:
+    code = cases.name(served.store, served.tokens["ana"], served.case).code
+    return f"{code}:1:0"
