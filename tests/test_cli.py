@@ -159,6 +159,7 @@ def test_a_pack_from_a_list(house: Path, tmp_path: Path) -> None:
     assert (done.returncode, out.read_bytes()[:2]) == (0, b"PK")
 
 
+@pytest.mark.everything
 def test_what_does_not_print_has_its_line_and_the_others_are_there(house: Path, tmp_path: Path) -> None:
     """Exit 1, and the file is written."""
     shut = "K-1003,talking_about_sex,joint,en,,\n"
@@ -177,6 +178,7 @@ def test_a_bad_list_prints_nothing(house: Path, tmp_path: Path) -> None:
     assert not out.exists()
 
 
+@pytest.mark.everything
 def test_a_pack_names_one_source(house: Path, tmp_path: Path) -> None:
     for arguments in ((), ("--case", "K-1001", "--day", "today"), ("--day", "someday")):
         done, out = packed(house, tmp_path, *arguments)

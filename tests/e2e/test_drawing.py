@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clinic.services import accounts, cases
+from clinic.services import accounts, cases, records
 from clinic.services.cases import PartnerCard
 from tests.e2e.conftest import PASSWORD, Served, Walk
 from tests.web.test_drawing import SHEETS, record
@@ -29,5 +29,7 @@ def test_drawings(walk: Walk, served: Served, request: pytest.FixtureRequest) ->
         assert all(one and one["width"] > 60 for one in places)
     page.goto(f"{walk.address}/cases/{case}/couple")
     walk.look(f"couple-{way}")
+    page.goto(f"{walk.address}/records/{records.start(served.store, token, case, 'our_cycle', 'couple')}")
+    walk.look(f"form-{way}")
     assert page.locator("html").get_attribute("dir") == ("rtl" if way == "ar" else "ltr")
     assert not walk.wrong

@@ -51,7 +51,8 @@ JOINT: Final = frozenset({"joint"})
 NONE: Final[frozenset[str]] = frozenset()
 # The staff layer: her own counsellor and her supervisor read everything there.
 STAFF: Final = frozenset(
-    "cases.work cases.card course.page course.share course.share_aim course.take_back formulation.map records.edit "
+    "cases.work cases.card homework.plan homework.review formulation.choose "
+    "course.page course.share course.share_aim course.take_back formulation.map records.edit "
     "records.save records.merge records.move records.add "
     "records.discard sheets.override entry.edit entry.save rights.page rights.ask rights.keep".split()
 )

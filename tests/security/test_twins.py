@@ -254,6 +254,7 @@ LEAKS = [
 ]  # fmt: skip
 
 
+@pytest.mark.everything  # six times the pages of a couple: over ten seconds each on a busy machine
 @pytest.mark.parametrize("leak", LEAKS)
 def test_a_leak_would_be_seen(
     house: House,

@@ -18,6 +18,8 @@ from clinic.services.prints import PrintJob
 from tests import layout, pdf
 from tests.filling import filled
 
+pytestmark = pytest.mark.everything  # about a minute: every sheet is given, filled in and printed
+
 # K-1001: comfort that has to come again and again. K-1002: tired, between two countries and two sets of rules.
 # K-1003: nothing decided yet, so nobody gets more than the first two sheets and the page of helpers.
 COUPLES = {
