@@ -161,7 +161,9 @@ def work(case_id: object) -> ResponseReturnValue:
         (known[id_], [(about, _of(listed, id_, about)) for about in abouts]) for id_, abouts in PATH if id_ in known
     ]
     chosen = {one.id for one in listed if one.definition_id == choices.CHOICE and one.signed}  # the map lists them
-    others = [one for one in listed if one.definition_id not in dict(PATH) and one.id not in chosen]
+    plans = homework.card(case.id)
+    carded = {one.id for one in (*plans["plans"].drafts, *plans["plans"].running())}  # the card of the plans lists them
+    others = [one for one in listed if one.definition_id not in dict(PATH) and one.id not in chosen | carded]
     gone = prints.sent(store(), token(), case.id)
     more = [one for one in known.values() if one.kind in MORE and one.id not in {*dict(PATH), *BY_THEMSELVES}]
     values = {
@@ -174,7 +176,7 @@ def work(case_id: object) -> ResponseReturnValue:
         "uneven": prints.uneven(gone, store().today()),
         "titles": {one.id: one.title for one in known.values()},
         **waiting(case),
-        **homework.card(case.id),
+        **plans,
         **meetings.card(case.id),
     }
     return render_template("web/cases/work.html", case=case, **values)

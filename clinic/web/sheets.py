@@ -40,6 +40,7 @@ GROUPS: Final = (
 )
 NEVER_CHOSEN: Final = frozenset({"addendum"})  # it is printed from its record
 PRINTS: Final = frozenset({"print", "download"})
+MARKED: Final = "marked"  # the button that looks at a draft translation with its mark
 
 
 class PaperForm(FlaskForm):
@@ -78,14 +79,16 @@ class PaperForm(FlaskForm):
         """Valid, and the languages are ready: this is the same for every case, so it is said before the gate."""
         if not self.validate():
             return False
-        known = {one.locale: one for one in states}
+        waiting = {one.locale: one for one in self.unready(states)}
         for field in (self.locale, self.beside):
-            one = known.get(field.data)
-            if one is None or one.printable or (one.draftable and self.draft.data):
-                continue
-            draft = _("Nobody has reviewed this sheet in this language yet. Choose another language, or tick “Draft”.")
-            field.errors = [draft if one.draftable else _("This sheet is not ready in this language.")]
+            if field.data in waiting:
+                field.errors = [unready_words(waiting[field.data])]
         return not self.errors
+
+    def unready(self, states: Iterable[Readiness]) -> list[Readiness]:
+        """The chosen languages that this sheet may not print in as the form stands."""
+        chosen = (one for one in states if one.locale in (self.locale.data, self.beside.data))
+        return [one for one in chosen if not (one.printable or (one.draftable and self.draft.data))]
 
     def faults(self) -> list[tuple[str, str]]:
         """What is wrong, by field id."""
@@ -156,6 +159,10 @@ def paper(case_id: object) -> ResponseReturnValue:
     page: dict[str, Any] = {"case": case, "sheet": sheet, "recipient": recipient, "form": form, "record": record}
     page |= {"states": languages(sheet, settings().print_when), "refusal": "", "leaves": None, "pictures": []}
     page["letterhead"] = letterhead()
+    waiting = form.unready(page["states"]) if opening else []
+    if waiting:  # nobody chose anything yet, so nothing is wrong
+        words = {unready_words(one): [each for each in waiting if each.draftable is one.draftable] for one in waiting}
+        return render_template("web/sheets/paper.html", **page, waiting=words)
     if not form.ready(page["states"]):
         return render_template("web/sheets/paper.html", **page), 200 if opening else 422
     job, status = form.job(sheet.id, recipient, record), 200
@@ -209,6 +216,13 @@ def override(case_id: object) -> ResponseReturnValue:
     return render_template("web/sheets/override.html", **page), status
 
 
+def unready_words(one: Readiness) -> str:
+    """Why a sheet does not print in a language, and what to do: the same words before and after a choice."""
+    if one.draftable:
+        return _("Nobody has reviewed this sheet in this language yet. Choose another language, or tick “Draft”.")
+    return _("This sheet is not ready in this language.")
+
+
 def letterhead() -> bool:
     """Whether the clinic has a letterhead at all."""
     return bool(settings().letterhead)
@@ -232,7 +246,9 @@ def _grouped(sheets: Iterable[Definition]) -> list[tuple[str, list[Definition]]]
 def _form(usual: dict[str, Any]) -> PaperForm:
     """The paper form: what was posted, or at first the usual of this recipient."""
     if _do() != "open":
-        return PaperForm()
+        form = PaperForm()
+        form.draft.data = form.draft.data or _do() == MARKED
+        return form
     plain = {"locale": "en", "beside": "", "paper": settings().paper, "size": "normal", "ink": "full"}
     return PaperForm(formdata=None, data=plain | usual)
 

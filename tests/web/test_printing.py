@@ -209,8 +209,19 @@ def test_a_usual_language_that_is_not_ready_is_said_without_an_error_page(clinic
         text = reply.get_data(as_text=True)
         assert reply.status_code == 200
         assert 'value="es" selected' in text
-        assert "tick “Draft”" in text
+        assert text.count("tick “Draft”") == 1
+        assert "another look" not in text
+        assert 'aria-invalid="true"' not in text
+        assert re.search(r'id="unready".*?<bdi lang="es">Español</bdi>', text, re.S)
         assert 'id="leaves"' not in text
+
+
+def test_one_button_looks_at_the_draft_with_its_mark(clinic: Clinic, ana: FlaskClient) -> None:
+    reply = ask(ana, clinic, "whats_underneath", "b", "marked", locale="es", beside="en")
+    text = reply.get_data(as_text=True)
+    assert reply.status_code == 200
+    assert 'id="leaves"' in text
+    assert re.search(r'name="draft"[^>]* checked', text)
 
 
 def test_the_letterhead_is_offered_where_there_is_one(clinic: Clinic, ana: FlaskClient) -> None:
