@@ -5,15 +5,15 @@ All of it is made of more than one audience, so it stays in the staff layer; not
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 
-from clinic.domain import course, formulation, homework
+from clinic.domain import course, formulation
 from clinic.domain.facts import Partner
-from clinic.domain.homework import Gap
+from clinic.domain.homework import Gap, gaps
 from clinic.persistence import audit
 from clinic.persistence.store import Store
 from clinic.services import records_parts as parts
 from clinic.services import release, rulings
+from clinic.services.homework import of_records
 from clinic.services.release import Offer, Stands
 from clinic.services.unit_of_work import ident, unit_of_work
 
@@ -38,22 +38,16 @@ def of_case(store: Store, token: str, case_id: str) -> CoursePage:
         audit.note(session, "case.staff_view", case=case_id)
         view = store.keyholder.open(token, ident(case_id), "staff")
         every = parts.all_opened(session, view)
-        tasks: list[homework.Task] = []
-        reviews: list[homework.Review] = []
         opened: list[formulation.Opened] = []
         for one in release.in_force(every):
             if one.row.signed:
                 answers, _ = parts.opened_parts(view, one.head, one.parts.values())
-                head, day = one.head, date.fromisoformat(one.head.held_on)
-                opened.append(rulings.opened(one.definition, head, True, answers))
-                if head.definition == homework.PLAN:
-                    tasks += homework.tasks(one.definition, head.about, answers, str(head.record), day)
-                if head.definition == homework.REVIEW:
-                    reviews += homework.reviews(one.definition, head.about, answers, head.of_record, day)
+                opened.append(rulings.opened(one.definition, one.head, True, answers))
+        loop = of_records([one.view(view) for one in every])
         return CoursePage(
             course.courses(opened),
             {(one.owner, one.aim): one for one in release.aims_of(view, every)},
-            homework.gaps(tasks, reviews),
+            gaps([task for plan in loop.plans for task in plan.tasks], loop.reviews),
             tuple(reversed(release.stands(view, every))),
             release.together(store, release.card_of(session, view)),
         )

@@ -94,11 +94,11 @@ def loop(store: Store, token: str, case_id: str) -> Loop:
         audit.note(session, "case.staff_view", case=case_id)
         view = store.keyholder.open(token, ident(case_id), "staff")
         found = [one.view(view) for one in parts.all_opened(session, view)]
-    return _loop(found)
+    return of_records(found)
 
 
-def _loop(found: Sequence[records.RecordView]) -> Loop:
-    """Plans in the order in which they were held and begun, as `found` is."""
+def of_records(found: Sequence[records.RecordView]) -> Loop:
+    """The loop of all records of a case; plans in the order in which they were held and begun, as `found` is."""
     gone = {one.supersedes for one in found if one.signed and one.supersedes}
     now = [one for one in found if one.id not in gone]
     olds = _olds(found)

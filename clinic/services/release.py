@@ -31,7 +31,7 @@ from clinic.persistence import audit
 from clinic.persistence.keyholder import Head, KeyView
 from clinic.persistence.models import Case, Part
 from clinic.persistence.store import Store
-from clinic.services import records
+from clinic.services import cases, records
 from clinic.services import records_parts as parts
 from clinic.services.definitions import library
 from clinic.services.records_parts import Opened
@@ -178,6 +178,7 @@ def release_aim(
     with unit_of_work(store, token, write=True) as session:
         audit.note(session, "release.made", case=case_id)
         view = store.keyholder.open(token, ident(case_id), "staff")
+        cases.locked(session, view.case_id)  # of two at one moment the second finds the first
         every = parts.all_opened(session, view)
         offer = next((one for one in aims_of(view, every) if (one.owner, one.aim) == (owner, aim)), None)
         if offer is None:
