@@ -338,6 +338,10 @@ def test_what_both_said_of_a_step_stands_side_by_side(house: House) -> None:
     house.finish("homework_review", "a", {"first": "done"}, 1, own)
     (gap,) = house.page().gaps
     assert (gap.task.step, gap.a.outcome, gap.b.outcome) == ("We talk after dinner", "partly", "not")
+    again = records.correction(house.store, house.token, plan, "A word was wrong.")
+    records.finish(house.store, house.token, again, 1, Checked(planned("We talk after tea"), {}, {}))
+    (gap,) = house.page().gaps
+    assert (gap.task.step, gap.a.outcome, gap.b.outcome) == ("We talk after tea", "partly", "not")
 
 
 def test_the_preflight_lists_what_was_let_go(house: House) -> None:
