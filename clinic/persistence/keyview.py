@@ -290,14 +290,8 @@ def request() -> Iterator[None]:
     if _REQUEST.get() is not None:
         yield
         return
-    mine = _Request()
-    token = _REQUEST.set(mine)
-    try:
+    with _anew():
         yield
-    finally:
-        _REQUEST.reset(token)
-        for view in mine.views:
-            view.close()
 
 
 @contextmanager
@@ -309,6 +303,12 @@ def apart() -> Iterator[None]:
     current = _REQUEST.get()
     if current is not None and current.views:
         raise NotYours
+    with _anew():
+        yield
+
+
+@contextmanager
+def _anew() -> Iterator[None]:
     mine = _Request()
     token = _REQUEST.set(mine)
     try:
