@@ -124,21 +124,11 @@ def note(store: Store, token: str, case_id: str, code: str, job: PrintJob, found
     prints.note(store, token, case_id, code, job, found.definition.sha, found.record, found.plan, known)
 
 
-def pictures(store: Store, press: Press, token: str, case_id: str, job: PrintJob, print_when: str) -> list[bytes]:
-    """The pages as PNG, drawn in the child, for a look before printing. Nothing is noted and no code is given."""
-    return drawn(press, opened(store, token, case_id, job, print_when))
-
-
 def drawn(press: Press, found: Opened) -> list[bytes]:
-    """The same of a sheet that was opened already."""
+    """The pages as PNG, drawn in the child, for a look before printing. Nothing is noted and no code is given."""
     page = laid_out(found, "")
     with press.child() as child:
         return _drawn(lambda: press.images(page, child, PICTURE_DPI))
-
-
-def prepare(store: Store, token: str, case_id: str, job: PrintJob, print_when: str, code: str) -> tuple[Page, str]:
-    """The finished page of a case's sheet, made from what its recipient may open."""
-    return laid_out(opened(store, token, case_id, job, print_when), code), code
 
 
 def opened(store: Store, token: str, case_id: str, job: PrintJob, print_when: str) -> Opened:

@@ -36,6 +36,11 @@ const sendByForm = (form) => {
   lockButton.setAttribute('form', form.getAttribute('id'));
   form.requestSubmit(lockButton);
 };
+const pause = (ms) => new Promise((later) => { setTimeout(later, ms); });
+// A tab that was told to cover comes second: its typing then waits in its own page and never in the place of the other's.
+const locked = async () => {
+  for (let tries = 0; tries < 15 && await ask() === 204; tries += 1) await pause(200);
+};
 const lock = async () => {
   const form = typedIn();
   const body = new FormData(form);
@@ -48,7 +53,7 @@ const lock = async () => {
       if (typedIn() === lockForm) return here();
       return lock();
     } catch {
-      await new Promise((later) => { setTimeout(later, 2000); }); // covered all the while
+      await pause(2000); // covered all the while
     }
   }
 };
@@ -61,7 +66,8 @@ const paint = () => {
 };
 const coverNow = (tell = true) => {
   if (!cover || !paint()) return;
-  if (tell) tabs?.postMessage('cover');
+  if (!tell) return locked().then(lock);
+  tabs?.postMessage('cover');
   lock();
 };
 if (cover) {

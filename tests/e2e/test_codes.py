@@ -148,7 +148,8 @@ def test_without_javascript(walk: Walk, served: Served) -> None:
     prints.note(served.store, token, case, code, PrintJob("check_in", "b"), definitions()["check_in"].sha)
     walk.sign_in()
     page.goto(walk.address + "/codes")
-    page.keyboard.type(code.lower())  # the cursor is there already
+    expect(page.locator("#code")).to_be_focused()  # the cursor is there already
+    page.keyboard.type(code.lower())
     page.check("input[name='to'][value='b']")
     page.keyboard.press("Enter")
     page.wait_for_url("**/entries/*")

@@ -9,11 +9,12 @@ from icalendar import Calendar
 from playwright.sync_api import expect
 
 from clinic.domain.answer import Checked
-from clinic.services import accounts, cases, print_sheet, records
+from clinic.services import accounts, cases, records
 from clinic.services.cases import PartnerCard
 from clinic.services.prints import PrintJob
 from tests.e2e.conftest import PASSWORD, Served, Walk
 from tests.plans import planned
+from tests.sheets import page_of
 from tests.web.conftest import finished, prepared
 
 pytestmark = pytest.mark.everything
@@ -99,7 +100,7 @@ def test_an_answer_goes_to_both(walk: Walk, case: str, served: Served) -> None:
     walk.look("couple")
     token = accounts.sign_in(served.store, "ana", PASSWORD)
     job = PrintJob("session_summary", "joint")
-    paper, _ = print_sheet.prepare(served.store, token, case, job, "approved", "CODE")
+    paper = page_of(served.store, token, case, job, "approved", "CODE")
     assert "The walk on Sunday." in paper.html
     assert paper.html.count("<svg") == 1
     assert "I feel calm about us" not in paper.html

@@ -26,10 +26,11 @@ from clinic.domain.page import Page
 from clinic.domain.ruling import Ruling, level_on
 from clinic.persistence import store as stores
 from clinic.persistence.store import Store
-from clinic.services import accounts, cases, demo, print_sheet, records, shelf, terminal
+from clinic.services import accounts, cases, demo, records, shelf, terminal
 from clinic.services.definitions import definitions
 from clinic.services.prints import PrintJob
 from clinic.web.records import SERVICE_FIELDS
+from tests import sheets
 from tests.filling import filled
 from tests.web.conftest import PASSWORD, Clinic, ana, clinic, made, post, press, print_
 
@@ -56,7 +57,7 @@ def written(definition: str, about: Any, word: str) -> dict[str, Any]:
 def page_of(clinic: Clinic, sheet: str, recipient: Recipient, record: str = "") -> str:
     """The page that would go to the press. Raises Refused."""
     job = PrintJob(sheet, recipient, record=record)
-    return print_sheet.prepare(clinic.store, clinic.tokens["ana"], clinic.case, job, "reviewed", "")[0].html
+    return sheets.page_of(clinic.store, clinic.tokens["ana"], clinic.case, job).html
 
 
 # --------------------------------------------------------------------------- what stays on a disk

@@ -42,6 +42,7 @@ from clinic.web import sheets
 from tests import pdf
 from tests.security import twins as made_of
 from tests.security.twins import CLOSED, OPEN, OTHER, SECRET
+from tests.sheets import page_of
 from tests.web.conftest import PASSWORD, Clinic, Made, made, post, press, print_
 
 __all__ = ["made", "press"]
@@ -274,9 +275,7 @@ def test_a_leak_would_be_seen(
 # --------------------------------------------------------------------------- paper
 def paper(house: House, name: str, sheet: str, to: Recipient) -> bytes:
     """The PDF, with one code for all."""
-    page, _ = print_sheet.prepare(
-        house.store, house.token, house.cases[name], PrintJob(sheet, to), "reviewed", "ABCDEFGHJ"
-    )
+    page = page_of(house.store, house.token, house.cases[name], PrintJob(sheet, to), code="ABCDEFGHJ")
     press: Press = house.clinic.app.extensions["clinic"]["press"]
     with press.child() as child:
         return press.pdf(page, child)
@@ -385,8 +384,7 @@ def test_an_overridden_print_is_the_open_one(house: House) -> None:
     overrides.allow(house.store, house.token, case, "our_cycle", "joint", "They asked to finish it today.")
     job = PrintJob("our_cycle", "joint")
     one, two = (
-        print_sheet.prepare(house.store, house.token, house.cases[name], job, "reviewed", "ABCDEFGHJ")[0]
-        for name in ("open", "light")
+        page_of(house.store, house.token, house.cases[name], job, code="ABCDEFGHJ") for name in ("open", "light")
     )
     assert one == two
     assert facts_of(paper(house, "open", "our_cycle", "joint")) == facts_of(paper(house, "light", "our_cycle", "joint"))

@@ -14,11 +14,12 @@ from clinic.domain.errors import Invalid, NotFound, Refused
 from clinic.domain.ruling import Ruling
 from clinic.i18n.catalogue import catalogue
 from clinic.persistence.store import Store
-from clinic.services import cases, couple, overrides, print_sheet, prints, records
+from clinic.services import cases, couple, overrides, prints, records
 from clinic.services.definitions import definitions
 from clinic.services.prints import PrintJob, Sent
 from tests.filling import filled
 from tests.security import twins
+from tests.sheets import page_of
 from tests.web.conftest import Made, made
 
 __all__ = ["made"]
@@ -39,7 +40,7 @@ class House:
 
     def html(self, sheet: str, to: Any, locale: str = "en") -> str:
         job = PrintJob(sheet, to, locale)
-        return print_sheet.prepare(self.store, self.token, self.case, job, "reviewed", "")[0].html
+        return page_of(self.store, self.token, self.case, job).html
 
     def ruling(self) -> Ruling:
         return Ruling.from_data(cases.case_page(self.store, self.token, self.case, layer="staff").ruling)

@@ -11,7 +11,7 @@ from clinic.domain.answer import Checked
 from clinic.domain.errors import ClinicError, NotFound, Refused, Unprintable, Usage
 from clinic.persistence.store import Store, create
 from clinic.press.press import Press
-from clinic.services import accounts, cases, print_sheet, prints, records
+from clinic.services import accounts, cases, preflight, print_sheet, prints, records
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from clinic.services.prints import PrintJob
@@ -62,7 +62,7 @@ def test_a_character_without_a_font_is_named_with_its_place_and_never_printed(
 ) -> None:
     house.finish("two_beliefs", "a", {"what": text})
     block = definitions()["two_beliefs"].blocks["what"].label.en
-    for draw in (print_sheet.filled, print_sheet.pictures):
+    for draw in (print_sheet.filled, preflight.look):
         with pytest.raises(Unprintable) as refused:
             draw(house.store, house.press, house.token, house.case, PrintJob("two_beliefs", "a"), "reviewed")
         assert refused.value.params == {"character": sign, "block": block}

@@ -21,6 +21,7 @@ from clinic.services.prints import PrintJob
 from clinic.services.release import Offer
 from tests.filling import filled
 from tests.plans import planned
+from tests.sheets import page_of
 from tests.web.conftest import PASSWORD, Made, made
 
 __all__ = ["made"]
@@ -64,7 +65,7 @@ class House:
 
     def summary(self, to: Any = "joint", record: str = "", **paper: Any) -> str:
         job = PrintJob("session_summary", to, record=record, **paper)
-        return print_sheet.prepare(self.store, self.token, self.case, job, "reviewed", "CODE")[0].html
+        return page_of(self.store, self.token, self.case, job, code="CODE").html
 
     def both(self) -> str:
         view = couple.couple_view(self.store, self.token, self.case)

@@ -11,7 +11,9 @@ from clinic.domain.ruling import Ruling
 from clinic.i18n.catalogue import catalogue
 from clinic.services import accounts, audit_log, cases, print_sheet, records
 from clinic.services.definitions import definitions
+from clinic.services.prints import PrintJob
 from tests.filling import filled
+from tests.sheets import page_of
 from tests.web.conftest import PASSWORD, Clinic, csrf, finished, post, prepared, print_
 
 PAPER = {"locale": "en", "beside": "", "paper": "a4", "size": "normal", "ink": "full", "goes": "stays"}
@@ -226,10 +228,8 @@ def test_an_agreement_keeps_the_words_of_the_page_it_was_finished_on(clinic: Cli
     assert 'lang="es" dir="ltr"' in page
     assert one.blocks["kept"].text.en not in page
     record = made.location.rsplit("/", 1)[1]
-    printed = print_sheet.prepare(
-        clinic.store, clinic.tokens["ana"], clinic.case,
-        print_sheet.PrintJob(one.id, "joint", "en", record=record), "reviewed", "",
-    )[0]  # fmt: skip
+    job = PrintJob(one.id, "joint", "en", record=record)
+    printed = page_of(clinic.store, clinic.tokens["ana"], clinic.case, job)
     assert printed.lang == "es"
     assert spanish in printed.html
 
