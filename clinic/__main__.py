@@ -82,7 +82,8 @@ def _extras(command: str, arguments: Sequence[str]) -> tuple[str, ...]:
     """Return the optional dependencies of pyproject.toml that the command needs."""
     if command == "fonts" and "cjk" in arguments:
         return ("cjk",)
-    return ("test",) if command == "test" else ()
+    everything = ("cjk", "test") if "--everything" in arguments else ("test",)
+    return everything if command == "test" else ()
 
 
 def _system(command: str, everything: bool) -> None:
@@ -143,7 +144,7 @@ def _install(extras: Sequence[str]) -> None:
     pip += ["-c", str(CONSTRAINTS)] if CONSTRAINTS.exists() else []
     _run([*pip, "-e", str(ROOT) + (f"[{','.join(extras)}]" if extras else "")])
     _say("making the fonts, once")
-    _run([str(PYTHON), "-m", "clinic.cli", "fonts"])
+    _run([str(PYTHON), "-m", "clinic.cli", "fonts", *(["cjk"] if "cjk" in extras else [])])
     STAMP.write_text(json.dumps({"key": _key(), "extras": sorted(extras)}), encoding="utf-8")
     MAKING.unlink()
 

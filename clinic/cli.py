@@ -240,6 +240,7 @@ def doctor(instance: Path | None) -> None:
     lines, well = doctor.report()
     made = (fonts.folder() / "fonts.conf").exists()
     lines.append("Fonts (every letter on paper): " + ("ok" if made else "missing: python3 -m clinic fonts"))
+    lines += [f"Not printable yet: {', '.join(tags)}. {command}" for command, tags in fonts.lacking().items() if made]
     lines += machine.report(instance)
     click.echo("\n".join(lines))
     if not (well and made):
@@ -521,9 +522,9 @@ def bench(as_json: bool) -> None:
 
 
 @clinic.command()
-@click.option("--extra", "extras", multiple=True, type=click.Choice(["cjk"]), help="cjk: zh ja ko, 30 MB.")
+@click.argument("extras", metavar="[cjk]", nargs=-1, type=click.Choice(["cjk"]))
 def fonts(extras: Sequence[str]) -> None:
-    """Make the fonts that sheets are printed with, once."""
+    """Make the fonts that sheets are printed with, once; with cjk also those of zh, ja and ko (30 MB)."""
     from clinic.press import install
 
     try:

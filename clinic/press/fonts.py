@@ -25,7 +25,7 @@ class FontsMissing(LookupError):
 
     def __init__(self, locale: str, extra: str | None = None) -> None:
         self.locale = locale
-        self.command = "python3 -m clinic fonts" + (f" --extra {extra}" if extra else "")
+        self.command = "python3 -m clinic fonts" + (f" {extra}" if extra else "")
         super().__init__(f"{locale}: not printable until its fonts are made by: {self.command}")
 
 
@@ -79,6 +79,17 @@ def families(locale: str) -> list[str]:
     others = [face["family"] for face in table()["face"] if face.get("locales") and face not in own]
     names: list[str] = [face["family"] for face in own]
     return names + always + [name for name in others if name in there]
+
+
+def lacking() -> dict[str, list[str]]:
+    """Command that makes fonts -> the locales that print only after it, in the order of the table; {} if all are there."""
+    found: dict[str, list[str]] = {}
+    for locale in dict.fromkeys(tag for face in table()["face"] for tag in face.get("locales", ())):
+        try:
+            families(locale)
+        except FontsMissing as missing:
+            found.setdefault(missing.command, []).append(locale)
+    return found
 
 
 def font_stack(locale: str) -> str:
