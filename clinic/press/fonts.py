@@ -82,7 +82,7 @@ def families(locale: str) -> list[str]:
 
 
 def lacking() -> dict[str, list[str]]:
-    """Command that makes fonts -> the locales that print only after it, in the order of the table; {} if all are there."""
+    """Command that makes fonts -> the locales that print only after it; {} if all are there."""
     found: dict[str, list[str]] = {}
     for locale in dict.fromkeys(tag for face in table()["face"] for tag in face.get("locales", ())):
         try:

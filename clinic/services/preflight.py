@@ -4,7 +4,7 @@ The list is read from the very sheet that the page is laid out from (`print_shee
 reader's view only. So it says all that is on paper and knows of nothing else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -57,10 +57,20 @@ class Preflight:
     pictures: tuple[bytes, ...] = field(repr=False)
     seen: str = field(repr=False)
 
+    @property
+    def answers(self) -> int:
+        """How many questions on it are answered."""
+        return sum(bool(one.given) for group in self.groups for one in group.said)
+
 
 def look(store: Store, press: Press, token: str, case_id: str, job: PrintJob, print_when: str) -> Preflight:
     """What would leave the room if this were printed now, with a picture of each page. Raises what printing raises."""
     found = print_sheet.opened(store, token, case_id, job, print_when)
+    return of(store, case_id, found, print_when, tuple(print_sheet.drawn(press, found)))
+
+
+def of(store: Store, case_id: str, found: Opened, print_when: str, pictures: tuple[bytes, ...] = ()) -> Preflight:
+    """The same of a sheet that was opened already. Raises Unprintable."""
     return Preflight(
         groups(found.sheet) if whose(found) else (),
         whose(found),
@@ -69,9 +79,20 @@ def look(store: Store, press: Press, token: str, case_id: str, job: PrintJob, pr
         found.sealed_in,
         bool(found.letterhead),
         found.job.draft,
-        tuple(print_sheet.drawn(press, found)),
+        pictures,
         print_sheet.mark(store, case_id, found),
     )
+
+
+def line(code: str, copies: Sequence[tuple[PrintJob, Preflight]]) -> str:
+    """One plain line about a sheet for the command line: case, sheet, reader, languages, how many answers; none of them.
+
+    `copies`: of one sheet in one language each, or one copy.
+    """
+    job, first = copies[0]
+    tongues = [f"{one.locale} {one.state}" for _, found in copies for one in found.languages]
+    answers = f"{first.answers} answer{'' if first.answers == 1 else 's'}"
+    return ", ".join([f"{code}: {job.sheet} for {job.recipient}", *tongues, answers])
 
 
 def groups(sheet: Sheet) -> tuple[Group, ...]:

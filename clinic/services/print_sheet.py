@@ -103,7 +103,7 @@ def filled(
     is the same line, whatever the cause (CONFIDENTIALITY, The gate).
     """
     found, code = opened(store, token, case_id, job, print_when), new_code()
-    if seen is not None and not hmac.compare_digest(seen.encode(), mark(store, case_id, found).encode()):
+    if seen is not None and not same(seen, mark(store, case_id, found)):
         raise Unseen
     page = laid_out(found, code)
     with press.child() as child:
@@ -113,15 +113,22 @@ def filled(
 
 
 def note(store: Store, token: str, case_id: str, code: str, job: PrintJob, found: Opened) -> None:
-    """Write the row of a sheet that was drawn, before its bytes are handed over. Raises as `prints.note`.
+    """Write the row of a sheet that was drawn, before its bytes are handed over. Raises as `prints.note`."""
+    one = noting(case_id, code, found)
+    prints.note(store, token, case_id, code, job, one.sha, one.record, one.plan, one.known)
+
+
+def noting(case_id: str, code: str, found: Opened) -> prints.Note:
+    """What is kept of a sheet that was drawn.
 
     What was released stands in its own record only: a copy in the row would outlive a “no”.
     """
+    job = found.job
     about = about_of(job.recipient) if job.recipient else "couple"
     shared = {one.name for one in found.definition.placed(about) if one.block.prefill == "released"}
     began = {name: answer for name, answer in (found.answers or {}).items() if name not in shared}
     known = None if found.record else began
-    prints.note(store, token, case_id, code, job, found.definition.sha, found.record, found.plan, known)
+    return prints.Note(case_id, code, job, found.definition.sha, found.record, found.plan, known)
 
 
 def drawn(press: Press, found: Opened) -> list[bytes]:
@@ -173,6 +180,11 @@ def mark(store: Store, case_id: str, found: Opened) -> str:
     choice = json.dumps([str(case_id), job.recipient, job.sheet, found.record])
     page = laid_out(found, "").to_json()
     return hmac.new(store.keyholder.web_secret(), choice.encode() + b"\0" + page, hashlib.sha256).hexdigest()
+
+
+def same(seen: str, mark_: str) -> bool:
+    """Whether a mark that came with a request is that of what would be printed now."""
+    return hmac.compare_digest(seen.encode(), mark_.encode())
 
 
 def _known(store: Store, token: str, case_id: str, definition: Definition, job: PrintJob) -> dict[str, Any] | None:

@@ -1,15 +1,18 @@
 """What went out: a row for every sheet of a case, its code only as a tag, the rest sealed for its recipient."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 from uuid import uuid4
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from clinic.domain.audience import RECIPIENTS, SHEETS, Recipient
+from clinic.domain.errors import Refused
 from clinic.persistence import audit
+from clinic.persistence.keyview import apart
 from clinic.persistence.models import Print
 from clinic.persistence.store import Store
 from clinic.services.unit_of_work import ident, unit_of_work
@@ -41,48 +44,93 @@ class PrintJob:
         return (self.locale, self.beside) if self.beside and self.beside != self.locale else (self.locale,)
 
 
-def note(
-    store: Store,
-    token: str,
-    case_id: str,
-    code: str,
-    job: PrintJob,
-    sha: str = "",
-    record: str = "",
-    plan: str = "",
-    known: Mapping[str, Any] | None = None,
-) -> None:
-    """Store that a sheet was printed, before its bytes are handed over. Raises Refused if the gate closed since.
+@dataclass(frozen=True)
+class Note:
+    """What is kept of a sheet that is about to leave.
 
     `sha`: the definition's text on it; `record`: the one whose answers stand on it; `plan`: what it is a review of;
     `known`: answers that a sheet to fill in began with. By these its code leads to where answers are keyed in
     (`entry`).
     """
+
+    case_id: str
+    code: str
+    job: PrintJob
+    sha: str = ""
+    record: str = ""
+    plan: str = ""
+    known: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+def note(store: Store, token: str, case_id: str, code: str, job: PrintJob, *more: Any, **named: Any) -> None:
+    """Store that a sheet was printed, before its bytes are handed over: the fields of `Note`.
+
+    Raises Refused if the gate closed since.
+    """
+    one = Note(case_id, code, job, *more, **named)
+    with unit_of_work(store, token, write=True) as session:
+        _said(session, one)
+        session.add(_row(store, token, one))
+
+
+def note_all(store: Store, token: str, wanted: Sequence[Note]) -> list[int]:
+    """The same for many that leave together: all rows or none.
+
+    The places of those whose gate closed since; then nothing is stored. Each is sealed in a request of its own.
+    """
+    refused: list[int] = []
+    try:
+        with unit_of_work(store, token, write=True) as session:
+            rows = []
+            for place, one in enumerate(wanted):
+                _said(session, one)
+                try:
+                    with apart():
+                        rows.append(_row(store, token, one))
+                except Refused:
+                    refused.append(place)
+            if refused:  # the audit names what was refused, and nothing that was not done
+                audit.unsay(session)
+                for place in refused:
+                    _said(session, wanted[place])
+                raise Refused
+            session.add_all(rows)
+    except Refused:
+        if not refused:
+            raise
+    return refused
+
+
+def _said(session: Session, one: Note) -> None:
+    audit.note(session, "print.made", case=one.case_id, record=one.job.record, recipient=one.job.recipient)
+
+
+def _row(store: Store, token: str, one: Note) -> Print:
+    """A row, sealed for its reader. Raises Refused (the gate)."""
+    job = one.job
     if job.recipient is None:
         raise ValueError("a blank belongs to no case")
     scope = job.recipient
-    with unit_of_work(store, token, write=True) as session:
-        audit.note(session, "print.made", case=case_id, record=job.record, recipient=scope)
-        named = ident(job.record) if job.record else None
-        view = store.keyholder.open(token, ident(case_id), SHEETS[scope], job.sheet, scope, named)
-        print_id = uuid4()
-        content = {
-            "sheet": job.sheet,
-            "locales": list(job.tags),
-            "paper": job.paper,
-            "large": job.large,
-            "draft": job.draft,
-            "home": job.home,
-            "record": record or job.record,
-            "sha": sha,
-            "plan": plan,
-            "known": dict(known or {}),
-            "code": code,
-            "day": store.today().isoformat(),
-        }
-        key_id, sealed = view.seal_print(print_id, scope, content)
-        tag = store.keyholder.code_tag(code)
-        session.add(Print(id=print_id, case_id=view.case_id, code_tag=tag, key_id=key_id, sealed=sealed))
+    named = ident(job.record) if job.record else None
+    view = store.keyholder.open(token, ident(one.case_id), SHEETS[scope], job.sheet, scope, named)
+    print_id = uuid4()
+    content = {
+        "sheet": job.sheet,
+        "locales": list(job.tags),
+        "paper": job.paper,
+        "large": job.large,
+        "draft": job.draft,
+        "home": job.home,
+        "record": one.record or job.record,
+        "sha": one.sha,
+        "plan": one.plan,
+        "known": dict(one.known or {}),
+        "code": one.code,
+        "day": store.today().isoformat(),
+    }
+    key_id, sealed = view.seal_print(print_id, scope, content)
+    tag = store.keyholder.code_tag(one.code)
+    return Print(id=print_id, case_id=view.case_id, code_tag=tag, key_id=key_id, sealed=sealed)
 
 
 @dataclass(frozen=True)
