@@ -289,7 +289,8 @@ def accept(settings: config.Settings, files: Sequence[Path]) -> None:
 
 @clinic.command("print")
 @click.argument("sheet")
-@click.option("--out", type=FILE, required=True)
+@click.option("--out", type=FILE, help="The PDF; needed unless --show.")
+@click.option("--show", is_flag=True, help="Say what would leave the room, and print nothing.")
 @click.option("--case", metavar="CODE", help="Fill it from this case; without, the sheet is blank.")
 @click.option("--to", type=click.Choice(["a", "b", "joint"]), help="Whose copy; needs --case.")
 @click.option("--locale", default="en", show_default=True)
@@ -303,19 +304,35 @@ def accept(settings: config.Settings, files: Sequence[Path]) -> None:
 @click.option("--token", type=THERE, help="Instead of passphrase and code: a file of `clinic account token`.")
 @click.option("--instance", type=FOLDER, help=RECORDS)
 @click.pass_context
-def print_(context: click.Context, sheet: str, out: Path, instance: Path | None, **job: Any) -> None:
+def print_(context: click.Context, sheet: str, out: Path | None, instance: Path | None, **job: Any) -> None:
     """Print one sheet as a PDF: blank, or filled from a case."""
-    from clinic.services import print_sheet
+    from clinic.services import print_command
 
+    _one_of(out, job["show"])
     if (job["case"] is None) != (job["to"] is None):
         raise click.UsageError("--case and --to go together.")
     # A blank needs no instance: then the defaults hold.
     named = instance or context.find_root().obj
     settings = _load(named) if job["case"] or job["letterhead"] or named else None
-    pdf = print_sheet.from_command_line(settings, sheet, **job)
-    out.touch(mode=0o600)
-    out.chmod(0o600)
-    out.write_bytes(pdf)
+    _kept(out, print_command.from_command_line(settings, sheet, say=_aside, **job))
+
+
+def _one_of(out: Path | None, show: bool) -> None:
+    if (out is None) != show:
+        raise click.UsageError("Name a file with --out, or say --show.")
+
+
+def _aside(line: str) -> None:
+    """Beside the output, not in it."""
+    click.echo(f"clinic: {line}", err=True)
+
+
+def _kept(out: Path | None, data: bytes) -> None:
+    """Write a file that only its owner can read."""
+    if out and data:
+        out.touch(mode=0o600)
+        out.chmod(0o600)
+        out.write_bytes(data)
 
 
 @clinic.command()
@@ -323,25 +340,24 @@ def print_(context: click.Context, sheet: str, out: Path, instance: Path | None,
 @click.option("--case", metavar="CODE", help="What was chosen for this case and not printed since.")
 @click.option("--day", metavar="DATE", help="The same for all your meetings of a day: 2026-03-31, today, tomorrow.")
 @click.option("--list", "file", type=THERE, help="A CSV file: case,sheet,to[,locale,with,copies].")
-@click.option("--out", type=FILE, required=True)
+@click.option("--out", type=FILE, help="The PDF or ZIP; needed unless --show.")
+@click.option("--show", is_flag=True, help="Say what would leave the room, and print nothing.")
 @click.option("--zip", "zip_", is_flag=True, help="A ZIP with one file for each reader, each drawn alone.")
 @click.option("--cover", is_flag=True, help="A list on top: codes and numbers of pages.")
 @click.option("--draft", is_flag=True, help="Print unfinished translations, marked DRAFT.")
 @click.option("--as", "account", metavar="ACCOUNT", help="Whose cases they are; the demo knows it.")
 @click.option("--token", "token_file", type=THERE, help="A token file instead of passphrase and code.")
-def pack(settings: config.Settings, out: Path, zip_: bool, cover: bool, draft: bool, **wanted: Any) -> None:
+def pack(settings: config.Settings, out: Path | None, zip_: bool, cover: bool, draft: bool, **wanted: Any) -> None:
     """Print many sheets as one file: each reader's begin on a new sheet of paper."""
     from clinic.services import packs
 
     if sum(wanted[name] is not None for name in ("case", "day", "file")) != 1:
         raise click.UsageError("Name one of --case, --day and --list.")
-    made = packs.from_command_line(settings, how=packs.How(zip=zip_, cover=cover, draft=draft), **wanted)
-    if made.data:
-        out.touch(mode=0o600)
-        out.chmod(0o600)
-        out.write_bytes(made.data)
-    for line in (*made.warnings, *made.failures):
-        click.echo(f"clinic: {line}", err=True)
+    _one_of(out, wanted["show"])
+    made = packs.from_command_line(settings, how=packs.How(zip=zip_, cover=cover, draft=draft), say=_aside, **wanted)
+    _kept(out, made.data)
+    for line in made.failures:
+        _aside(line)
     if made.failures:
         sys.exit(1)
 

@@ -304,3 +304,108 @@ class Print(Base):
     code_tag: Mapped[bytes]
     key_id: Mapped[UUID] = mapped_column(ForeignKey("key_ring.id"))
     sealed: Mapped[bytes]
+
+
+# --------------------------------------------------------------------------- translations: no client's word is in them
+class Translation(Base):
+    """What a language has for a message beside its PO file. `forms` is JSON, as in `i18n.message.Entry`.
+
+    `rev` counts the edits of this message, `v` is the count of its language when this one was made. `author_id` wrote
+    the words (None: they stood in the file), `account_id` did what was done last. `cleared`: the file speaks again.
+    """
+
+    __tablename__ = "translation"
+    __table_args__ = (Index(None, "locale", "v"),)
+
+    locale: Mapped[str] = mapped_column(String(12), primary_key=True)
+    domain: Mapped[str] = mapped_column(String(8), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    source: Mapped[str]
+    forms: Mapped[str]
+    state: Mapped[str] = mapped_column(String(12))
+    rev: Mapped[int]
+    v: Mapped[int]
+    author_id: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
+    at: Mapped[datetime]
+    cleared: Mapped[bool] = mapped_column(default=False)
+
+
+class TranslationVersion(Base):
+    """How often a language was edited here: what every process asks before it speaks."""
+
+    __tablename__ = "translation_version"
+
+    locale: Mapped[str] = mapped_column(String(12), primary_key=True)
+    v: Mapped[int]
+
+
+class TranslationPast(Base):
+    """What a message said after each edit; revision 0 is what stood in the file. `why`: an id of a reason, or empty."""
+
+    __tablename__ = "translation_past"
+    __table_args__ = (Index(None, "locale", "domain", "key"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    locale: Mapped[str] = mapped_column(String(12))
+    domain: Mapped[str] = mapped_column(String(8))
+    key: Mapped[str]
+    rev: Mapped[int]
+    source: Mapped[str]
+    forms: Mapped[str]
+    state: Mapped[str] = mapped_column(String(12))
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
+    at: Mapped[datetime]
+    why: Mapped[str] = mapped_column(String(12), default="")
+
+
+class TranslationComment(Base):
+    """What a translator says about a message."""
+
+    __tablename__ = "translation_comment"
+    __table_args__ = (Index(None, "locale", "domain", "key"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    locale: Mapped[str] = mapped_column(String(12))
+    domain: Mapped[str] = mapped_column(String(8))
+    key: Mapped[str]
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
+    at: Mapped[datetime]
+    text: Mapped[str] = mapped_column(String(1000))
+
+
+class TranslationWaiver(Base):
+    """A warning that somebody set aside, with a reason; it holds for these very words only."""
+
+    __tablename__ = "translation_waiver"
+
+    locale: Mapped[str] = mapped_column(String(12), primary_key=True)
+    domain: Mapped[str] = mapped_column(String(8), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    check: Mapped[str] = mapped_column(String(24), primary_key=True)
+    forms_sha: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reason: Mapped[str] = mapped_column(String(1000))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
+    at: Mapped[datetime]
+
+
+class TranslationRight(Base):
+    """Who may work on a language; `reviews`: also on what others wrote."""
+
+    __tablename__ = "translation_right"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    locale: Mapped[str] = mapped_column(String(12), primary_key=True)
+    reviews: Mapped[bool] = mapped_column(default=False)
+
+
+class TranslationProof(Base):
+    """A printed proof of a handout in a language; `fingerprint` is a hash of all that was on it."""
+
+    __tablename__ = "translation_proof"
+
+    locale: Mapped[str] = mapped_column(String(12), primary_key=True)
+    definition: Mapped[str] = mapped_column(String(48), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    at: Mapped[datetime]

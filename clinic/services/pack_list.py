@@ -51,6 +51,11 @@ def text_of(path: Path) -> str:
             data = file.read(SIZE + 1)
     except OSError as problem:
         raise Usage(f"{path}: {problem.strerror}") from None
+    return text_in(data)
+
+
+def text_in(data: bytes) -> str:
+    """The same of bytes that came by a browser."""
     if len(data) > SIZE:
         raise BadList([f"The list is longer than {SIZE // 1000} kB."])
     try:

@@ -8,7 +8,7 @@ import io
 import secrets
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -31,9 +31,11 @@ from clinic.persistence.store import Store
 from clinic.press import fonts
 from clinic.press.press import Pack as Packing
 from clinic.press.press import Press, PressError
-from clinic.services import appointments, cases, choices, pack_list, print_sheet, prints, records, terminal
-from clinic.services.print_sheet import Opened
+from clinic.services import appointments, cases, choices, pack_list, preflight, print_sheet, prints, records, terminal
+from clinic.services.preflight import Preflight
+from clinic.services.print_sheet import Opened, Unseen
 from clinic.services.prints import PrintJob, Sent
+from clinic.services.readiness import Readiness, readiness
 from clinic.services.records import RecordLine
 from clinic.services.shelf import active
 from clinic.services.unit_of_work import unit_of_work
@@ -43,6 +45,7 @@ NEVER: Final = frozenset({"screening", "addendum"})  # kinds: never in a pack; a
 PLAN: Final = "homework"  # the kind
 ORDER: Final[tuple[Recipient, ...]] = ("a", "b", "joint")
 MOST: Final = 100  # sheets in one pack
+PLUS: Final = "+"  # between the marks of copies
 ZIP_DAY: Final = (1980, 1, 1, 0, 0, 0)  # no entry says when it was made
 MIMES: Final = {"pdf": "application/pdf", "zip": "application/zip"}
 
@@ -69,7 +72,9 @@ class PackEmpty(ClinicError):
 class Item:
     """One sheet of a pack. `place` in the list that somebody looks at; `at`: the start of the meeting, if there is one.
 
-    Without a `locale` it prints on the reader's usual paper. `alone`: the meeting is with this reader only.
+    Without a `locale` it prints on the reader's usual paper; with `each`, what prints in two languages there is one
+    copy in each. `alone`: the meeting is with this reader only. `seen`: the mark of what was shown of it before, to be
+    held against what would print; None where nothing was shown.
     """
 
     place: int
@@ -82,6 +87,9 @@ class Item:
     beside: str = ""
     at: datetime | None = None
     alone: bool = False
+    copies: int = 1
+    each: bool = False
+    seen: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -213,7 +221,61 @@ class _Sheet:
     code: str
     child: int = 0
     sides: int = 0
-    noted: bool = False
+
+
+@dataclass(frozen=True)
+class Looked:
+    """An item as it would print now: a preflight for each language of its own; none if it cannot print.
+
+    `waiting`: then the languages that nobody has reviewed or that are not ready, the same whatever the gate says.
+    `two`: it could be one copy in each of its languages, or is.
+    """
+
+    item: Item
+    jobs: tuple[PrintJob, ...] = ()
+    copies: tuple[Preflight, ...] = field(default=(), repr=False)
+    waiting: tuple[Readiness, ...] = ()
+    two: bool = False
+
+    @property
+    def seen(self) -> str:
+        """The mark of all its copies."""
+        return PLUS.join(one.seen for one in self.copies)
+
+
+def look(
+    store: Store, token: str, items: Sequence[Item], how: How, print_when: str, failed: Sequence[int] = ()
+) -> list[Looked]:
+    """What would leave the room if these were printed now, each by its reader's view. Nothing is drawn or noted.
+
+    `failed`: places of what did not print just now. Raises PackFull, NotFound (a case).
+    """
+    _bounded(items)
+    known, found = packable(store), []
+    for item in items:
+        usual: Mapping[str, str] = {}
+        try:
+            with apart():
+                usual = cases.usual_paper(store, token, item.case, item.recipient)
+                if item.place in failed:
+                    raise Refused
+                opened = _copies(store, token, item, usual, how, print_when, known)
+                copies = tuple(preflight.of(store, item.case, one, print_when) for one in opened)
+                two = item.each or len(copies[0].languages) > 1
+                found.append(Looked(item, tuple(one.job for one in opened), copies, two=two))
+        except (Refused, Unprintable):
+            found.append(Looked(item, waiting=_waiting(item, usual, how, print_when, known)))
+    return found
+
+
+def _waiting(
+    item: Item, usual: Mapping[str, str], how: How, print_when: str, known: Mapping[str, Definition]
+) -> tuple[Readiness, ...]:
+    """Languages that a sheet may not print in: the same for every case, so it may be said of a closed one too."""
+    sheet = known.get(item.sheet)
+    tags = _job(item, usual, how).tags if sheet else ()
+    states = [readiness(sheet, tag, print_when) for tag in tags] if sheet else []
+    return tuple(one for one in states if not (one.printable or (how.draft and one.draftable)))
 
 
 def make(
@@ -221,23 +283,30 @@ def make(
 ) -> Pack:
     """The pack of these items, in their order: each reader's sheets of a meeting together, on paper of their own.
 
-    What is refused or fails is left out and named by its place; with `whole` nothing is printed then. Raises PackEmpty
-    (no item, or none that prints), PackFull, NotFound (a case).
+    What is refused or fails is left out and named by its place; with `whole` nothing is printed then. A row is noted
+    for what is handed over, and for nothing else. Raises PackEmpty (no item, or none that prints), PackFull, Unseen
+    (an item is not what was shown), NotFound (a case).
     """
     if not items:
         raise PackEmpty
-    if len(items) > MOST:
-        raise PackFull
+    _bounded(items)
     failed: set[int] = set()
     sheets = list(_opened(store, token, items, how, print_when, failed))
     if whole and failed:
         return Pack(b"", "", tuple(sorted(failed)))
-    name = f"{secrets.token_hex(4)}.{'zip' if how.zip else 'pdf'}"
-    packed = (_zip if how.zip else _file)(store, press, token, sheets, how, failed, whole)
+    files = _files(store, press, token, sheets, how, failed, whole)
     places = tuple(sorted(failed))
-    if not packed and not whole:
+    if whole and failed:
+        return Pack(b"", "", places)
+    if not files:
         raise NothingPrinted(places)
-    return Pack(packed, name, places, sum(one.noted for one in sheets))
+    name = f"{secrets.token_hex(4)}.{'zip' if how.zip else 'pdf'}"
+    return Pack(_zipped(files) if how.zip else files[0].data, name, places, sum(len(one.sheets) for one in files))
+
+
+def _bounded(items: Iterable[Item]) -> None:
+    if sum(one.copies * (2 if one.each else 1) for one in items) > MOST:
+        raise PackFull
 
 
 class NothingPrinted(PackEmpty):
@@ -258,15 +327,35 @@ def _opened(
         try:
             with apart():
                 usual = cases.usual_paper(store, token, item.case, item.recipient)
-                if item.sheet not in known:
-                    raise Refused
-                found = print_sheet.opened(store, token, item.case, _job(item, usual, how), print_when)
-                code = new_code()
-                made = _Sheet(item, found, print_sheet.laid_out(found, code), code)
+                found = _copies(store, token, item, usual, how, print_when, known)
+                if item.seen is not None:
+                    now = PLUS.join(print_sheet.mark(store, item.case, one) for one in found)
+                    if not print_sheet.same(item.seen, now):
+                        raise Unseen
+                codes = [(one, new_code()) for one in found for _ in range(item.copies)]
+                made = [_Sheet(item, one, print_sheet.laid_out(one, code), code) for one, code in codes]
         except (Refused, Unprintable):
             failed.add(item.place)
         else:
-            yield made
+            yield from made
+
+
+def _copies(
+    store: Store,
+    token: str,
+    item: Item,
+    usual: Mapping[str, str],
+    how: How,
+    print_when: str,
+    known: Mapping[str, Definition],
+) -> list[Opened]:
+    """An item opened for its reader: once, or once for each language. Raises Refused."""
+    if item.sheet not in known:
+        raise Refused
+    job = _job(item, usual, how)
+    jobs = [replace(job, locale=tag, beside="") for tag in job.tags] if item.each else [job]
+    found = [print_sheet.opened(store, token, item.case, one, print_when) for one in jobs]
+    return found[:1] if found[0].sealed_in else found  # an agreement has the one language it was signed in
 
 
 def _job(item: Item, usual: Mapping[str, str], how: How) -> PrintJob:
@@ -296,47 +385,71 @@ def piles(sheets: Iterable[Any]) -> list[list[Any]]:
     return [pile for pile in split if pile]
 
 
-def _file(
+@dataclass(frozen=True)
+class _File:
+    """A file that is drawn, and the sheets in it."""
+
+    sheets: tuple[_Sheet, ...]
+    data: bytes = field(repr=False)
+
+
+def _files(
     store: Store, press: Press, token: str, sheets: list[_Sheet], how: How, failed: set[int], whole: bool
-) -> bytes:
-    """One file; empty if nothing printed."""
+) -> list[_File]:
+    """The one file, or one for each reader, drawn alone in a child of its own. Then all rows are written at once.
+
+    If a gate has closed since, its sheet is taken out, the file that had it is drawn anew, and the rows are tried
+    again: so none is ever written for what nobody gets.
+    """
+    wanted = _readers(sheets) if how.zip else [sheets]
+    files = [_file(press, mine, how, failed) for mine in wanted]
+    while files := [one for one in files if one.sheets]:
+        if whole and failed:
+            return []
+        leaving = [one for file in files for one in file.sheets]
+        notes = [print_sheet.noting(one.item.case, one.code, one.found) for one in leaving]
+        refused = {leaving[place].code for place in prints.note_all(store, token, notes)}
+        if not refused:
+            return files
+        failed |= {one.item.place for one in leaving if one.code in refused}
+        if not whole:
+            files = [_without(press, one, refused, how, failed) for one in files]
+    return []
+
+
+def _without(press: Press, file: _File, codes: set[str], how: How, failed: set[int]) -> _File:
+    """The same file without some of its sheets; untouched if it has none of them."""
+    left = [one for one in file.sheets if one.code not in codes]
+    return file if len(left) == len(file.sheets) else _file(press, left, how, failed)
+
+
+def _file(press: Press, sheets: Sequence[_Sheet], how: How, failed: set[int]) -> _File:
+    """Lay out and join; what cannot be drawn is left out. Without any sheet there is no file."""
     with press.packing() as packing:
         good = _drawn(packing, sheets, failed)
-        if whole and failed:
-            return b""
-        return _joined(store, token, packing, good, how, failed)
+        if not good:
+            return _File((), b"")
+        order = [[one.child for one in pile] for pile in piles(good)]
+        if how.cover and not how.zip:
+            order.insert(0, [_cover(packing, good)])
+        try:
+            return _File(tuple(good), packing.join(order))
+        except PressError as error:
+            if error.kind in ("size", "memory", "timeout"):
+                raise PackFull from None
+            raise print_sheet.Undrawn(error.kind) from None
 
 
-def _zip(
-    store: Store, press: Press, token: str, sheets: list[_Sheet], how: How, failed: set[int], whole: bool
-) -> bytes:
-    """One file for each reader, each drawn alone, in a child of its own; names and order say nothing."""
-    if whole and not _all_draw(press, sheets, failed):
-        return b""
-    files: dict[str, bytes] = {}
-    for mine in _readers(sheets):
-        with press.packing() as packing:
-            good = _drawn(packing, mine, failed)
-            made = _joined(store, token, packing, good, replace(how, cover=False), failed)
-        if made:
-            files[f"{secrets.token_hex(4)}.pdf"] = made
-    if not files:
-        return b""
+def _zipped(files: Iterable[_File]) -> bytes:
+    """One archive; names and order say nothing."""
+    named = sorted((f"{secrets.token_hex(4)}.pdf", one.data) for one in files)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(files):
+        for name, data in named:
             entry = zipfile.ZipInfo(name, ZIP_DAY)
             entry.create_system, entry.external_attr = 3, 0o600 << 16
-            archive.writestr(entry, files[name])
+            archive.writestr(entry, data)
     return out.getvalue()
-
-
-def _all_draw(press: Press, sheets: Iterable[_Sheet], failed: set[int]) -> bool:
-    """Whether all can be drawn, before the first of them is noted."""
-    for mine in _readers(sheets):
-        with press.packing() as packing:
-            _drawn(packing, mine, failed)
-    return not failed
 
 
 def _readers(sheets: Iterable[_Sheet]) -> list[list[_Sheet]]:
@@ -363,38 +476,6 @@ def _drawn(packing: Packing, sheets: Iterable[_Sheet], failed: set[int]) -> list
     return good
 
 
-def _joined(store: Store, token: str, packing: Packing, good: list[_Sheet], how: How, failed: set[int]) -> bytes:
-    """Join, then note each sheet; one that may not be noted any more is taken out again before anything leaves."""
-    while good:
-        order = [[one.child for one in pile] for pile in piles(good)]
-        if how.cover:
-            order.insert(0, [_cover(packing, good)])
-        try:
-            data = packing.join(order)
-        except PressError as error:
-            if error.kind in ("size", "memory", "timeout"):
-                raise PackFull from None
-            raise print_sheet.Undrawn(error.kind) from None
-        refused = [one for one in good if not _noted(store, token, one)]
-        if not refused:
-            return data
-        failed |= {one.item.place for one in refused}
-        good = [one for one in good if one not in refused]
-    return b""
-
-
-def _noted(store: Store, token: str, one: _Sheet) -> bool:
-    """Write the row of a sheet; False if its gate has closed since it was drawn."""
-    if not one.noted:
-        try:
-            with apart():
-                print_sheet.note(store, token, one.item.case, one.code, one.found.job, one.found)
-        except Refused:
-            return False
-        one.noted = True
-    return True
-
-
 def _cover(packing: Packing, good: list[_Sheet]) -> int:
     lines = [[(one.code, one.sides) for one in pile] for pile in piles(good)]
     paper = good[0].found.job.paper
@@ -411,7 +492,7 @@ def uneven(items: Iterable[Item]) -> dict[str, dict[str, int]]:
         if not one.alone:
             mine = counts.setdefault(one.code, {"a": 0, "b": 0})
             if one.recipient in mine:
-                mine[one.recipient] += 1
+                mine[one.recipient] += one.copies
     return {code: mine for code, mine in counts.items() if mine["a"] != mine["b"]}
 
 
@@ -425,10 +506,9 @@ def codes(store: Store, token: str) -> dict[str, str]:
 # --------------------------------------------------------------------------- from the command line
 @dataclass(frozen=True)
 class Said:
-    """A pack and the lines to say beside it: `warnings`, and `failures`, each one place of the list."""
+    """A pack, empty if it was only to be listed, and the `failures` to say after it, each one place of the list."""
 
     data: bytes = field(repr=False)
-    warnings: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
 
 
@@ -440,14 +520,20 @@ def from_command_line(
     how: How,
     account: str | None,
     token_file: Path | None,
+    show: bool,
+    say: Callable[[str], None],
 ) -> Said:
-    """`clinic pack`: what is due for a case, for the meetings of a day, or what a list names."""
+    """`clinic pack`: what is due for a case, for the meetings of a day, or what a list names.
+
+    What each sheet is goes to `say` before anything is printed; with `show` that is all.
+    """
     press = Press(warm_pages())
     press.start()
     store = Store.attach(settings, prompt=sys.stdin.isatty())
     try:
         with terminal.signed_in(store, account, token_file) as token:
-            return _said(store, press, token, _wanted(store, token, case, day, file, how), how, bool(file))
+            items = _wanted(store, token, case, day, file, how)
+            return _said(store, press, token, items, how, bool(file), show, say)
     finally:
         store.close()
         press.stop()
@@ -496,16 +582,31 @@ def _day(store: Store, text: str) -> date:
         raise Usage(f"{text} is not a day. Write 2026-03-31, today or tomorrow.") from None
 
 
-def _said(store: Store, press: Press, token: str, items: list[Item], how: How, listed: bool) -> Said:
-    warnings = tuple(
-        f"{code}: A gets {mine['a']} and B gets {mine['b']}. Both leave with the same number of sheets."
-        for code, mine in uneven(items).items()
-    )
+def _said(
+    store: Store,
+    press: Press,
+    token: str,
+    items: list[Item],
+    how: How,
+    listed: bool,
+    show: bool,
+    say: Callable[[str], None],
+) -> Said:
     if not items:
         raise ClinicError("usage", problem="Nothing is due: nothing was chosen or finished that was not printed since.")
-    word, line = "line" if listed else "sheet", str(Refused())
+    for code, mine in uneven(items).items():
+        say(f"{code}: A gets {mine['a']} and B gets {mine['b']}. Both leave with the same number of sheets.")
+    word, constant, seen = "line" if listed else "sheet", str(Refused()), []
+    looked = look(store, token, items, how, store.settings.print_when)
+    for one in looked:
+        if one.copies:
+            say(preflight.line(one.item.code, list(zip(one.jobs, one.copies, strict=True))))
+        seen.append(replace(one.item, seen=one.seen or None))
+    if show:
+        places = {one.item.place for one in looked if not one.copies}
+        return Said(b"", tuple(f"{word} {place}: {constant}" for place in sorted(places)))
     try:
-        made = make(store, press, token, items, how, store.settings.print_when)
+        made = make(store, press, token, seen, how, store.settings.print_when)
     except NothingPrinted as error:
-        return Said(b"", warnings, tuple(f"{word} {place}: {line}" for place in error.places))
-    return Said(made.data, warnings, tuple(f"{word} {place}: {line}" for place in made.failed))
+        return Said(b"", tuple(f"{word} {place}: {constant}" for place in error.places))
+    return Said(made.data, tuple(f"{word} {place}: {constant}" for place in made.failed))

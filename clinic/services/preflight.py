@@ -85,7 +85,7 @@ def of(store: Store, case_id: str, found: Opened, print_when: str, pictures: tup
 
 
 def line(code: str, copies: Sequence[tuple[PrintJob, Preflight]]) -> str:
-    """One plain line about a sheet for the command line: case, sheet, reader, languages, how many answers; none of them.
+    """One plain line about a sheet: case, sheet, reader, languages and their state, how many answers; never an answer.
 
     `copies`: of one sheet in one language each, or one copy.
     """

@@ -6,20 +6,17 @@ Refusals live here; `documents` and `press` draw whatever they are given.
 import hashlib
 import hmac
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 from clinic import documents
-from clinic.config import Settings
 from clinic.documents import Fonts, Options
-from clinic.domain.audience import Recipient, about_of
+from clinic.domain.audience import about_of
 from clinic.domain.code import new_code
 from clinic.domain.definition import Definition
-from clinic.domain.errors import ClinicError, NotFound, Refused, Unprintable, Usage
+from clinic.domain.errors import ClinicError, Refused, Unprintable, Usage
 from clinic.domain.page import Page
 from clinic.domain.prefill import cycle, prefilled, wants
 from clinic.i18n.catalogue import Catalogue, catalogue
@@ -27,7 +24,7 @@ from clinic.i18n.locales import NAMES
 from clinic.persistence.store import Store
 from clinic.press import fonts
 from clinic.press.press import Press, PressError
-from clinic.services import cases, prints, records, release, terminal
+from clinic.services import prints, records, release
 from clinic.services.definitions import definition as shipped
 from clinic.services.prints import PrintJob
 from clinic.services.readiness import readiness
@@ -284,61 +281,3 @@ class Undrawn(ClinicError):
 
     def __init__(self, kind: str) -> None:
         super().__init__("press", kind=kind)
-
-
-def from_command_line(
-    settings: Settings | None,
-    sheet: str,
-    case: str | None,
-    to: Recipient | None,
-    locale: str,
-    beside: str | None,
-    paper: Literal["a4", "letter"] | None,
-    size: str,
-    ink: Literal["full", "saver"],
-    draft: bool,
-    letterhead: bool,
-    account: str | None,
-    token: Path | None = None,
-) -> bytes:
-    """`clinic print`: a blank without a case; else the case's sheet, as an account that may open it."""
-    usual, print_when = (settings.paper, settings.print_when) if settings else ("a4", "reviewed")
-    lines = settings.letterhead if settings else ()
-    if letterhead and not lines:
-        raise Usage("No letterhead is set: write its lines into config.toml, and name the instance.")
-    job = PrintJob(
-        sheet,
-        to,
-        locale,
-        beside or "",
-        paper or usual,  # type: ignore[arg-type]
-        size == "large",
-        ink,
-        draft,
-        letterhead=letterhead,
-    )
-    press = Press()
-    press.start()
-    try:
-        if case is None:
-            return blank(press, job, print_when, letterhead=lines).pdf
-        if settings is None:
-            raise Usage("name the instance that has the case")
-        return _of_case(settings, press, account, token, case, job)
-    finally:
-        press.stop()
-
-
-def _of_case(
-    settings: Settings, press: Press, account: str | None, file: Path | None, code: str, job: PrintJob
-) -> bytes:
-    """A sheet of the case with this code, in a session that ends with it, or in that of a token file."""
-    store = Store.attach(settings, prompt=sys.stdin.isatty())
-    try:
-        with terminal.signed_in(store, account, file) as token:
-            case_id = next((one.id for one in cases.caseload(store, token) if one.code == code), None)
-            if case_id is None:
-                raise NotFound
-            return filled(store, press, token, case_id, job, settings.print_when).pdf
-    finally:
-        store.close()

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from datetime import date, time
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -26,6 +27,13 @@ from clinic.persistence.models import (
     RecoveryCode,
     Request,
     SignedIn,
+    Translation,
+    TranslationComment,
+    TranslationPast,
+    TranslationProof,
+    TranslationRight,
+    TranslationVersion,
+    TranslationWaiver,
 )
 from clinic.persistence.store import Store
 from clinic.services import appointments, records
@@ -36,7 +44,7 @@ REBUILD = """
 import sqlalchemy as sa
 from alembic import op
 revision = "test"
-down_revision = "0003"
+down_revision = "0004"
 def upgrade():
     for table in ("case", "record", "part"):
         lite = op.get_context().dialect.name == "sqlite"
@@ -49,7 +57,10 @@ def downgrade():
 """
 LOSES = REBUILD.replace("def downgrade", "    op.execute('DELETE FROM autosave')\ndef downgrade")
 NEW = {"account_key", "audit", "grant", "notice", "passkey", "recovery_code", "request"}  # of the second revision
-LATER = {"appointment"}  # of the third
+TRANSLATED = {"translation"} | {
+    f"translation_{one}" for one in ("comment", "past", "proof", "right", "version", "waiver")
+}  # of the fourth
+LATER = {"appointment"} | TRANSLATED  # of the third and after
 ORPHANS = REBUILD.replace("def downgrade", "    op.execute('DELETE FROM key_ring')\ndef downgrade")
 
 
@@ -79,9 +90,25 @@ def fill(clinic: Clinic) -> str:
             Notice(account_id=one, sealed=b"n"),
             Request(asked_by=one, confirmed_by=other, ends_on=date(2026, 3, 2), sealed=b"r"),
             Grant(case_id=clinic.case_id, account_id=other, ends_on=date(2026, 3, 2), sealed=b"g"),
+            *translated(one),
         ])  # fmt: skip
         session.commit()
     return id_
+
+
+def translated(account: UUID) -> list[Base]:
+    """A row in every table of translations."""
+    at, message = datetime(2026, 3, 2, tzinfo=UTC), {"locale": "es", "domain": "handouts", "key": "one.title"}
+    words = {"source": "One", "forms": '{"": "Uno"}', "state": "draft", "rev": 1, "at": at}
+    return [
+        Translation(**message, **words, v=1, author_id=account, account_id=account),
+        TranslationVersion(locale="es", v=1),
+        TranslationPast(**message, **words, account_id=account),
+        TranslationComment(**message, account_id=account, at=at, text="Why?"),
+        TranslationWaiver(**message, check="ending", forms_sha="0", reason="It is so", account_id=account, at=at),
+        TranslationRight(account_id=account, locale="es", reviews=True),
+        TranslationProof(locale="es", definition="one", fingerprint="0", account_id=account, at=at),
+    ]
 
 
 def counts(engine: Engine) -> dict[str, int]:
@@ -155,9 +182,9 @@ def test_rebuilding_tables_keeps_every_row_and_trigger(clinic: Clinic, more: Pat
     assert all(before[table] for table in before if table != "throttle"), before
     for step in (
         lambda: schema.upgrade(engine, "test", more),
-        lambda: schema.downgrade(engine, "0003", more),
+        lambda: schema.downgrade(engine, "0004", more),
         lambda: schema.upgrade(engine, "test", more),
-        lambda: schema.downgrade(engine, "0003", more),
+        lambda: schema.downgrade(engine, "0004", more),
     ):
         step()
         assert counts(engine) == before
@@ -216,6 +243,23 @@ def test_appointments_come_and_go_with_data(clinic: Clinic) -> None:
     appointments.add(store, clinic.token, clinic.case, date(2026, 3, 9), time(10, 30), 50, "both")
     assert [one.who for one in appointments.of_case(store, clinic.token, clinic.case)] == ["both"]
     store.close()
+
+
+def test_translations_come_and_go_with_data(clinic: Clinic) -> None:
+    """Down to the third tables and up again: nothing else changes."""
+    fill(clinic)
+    engine = clinic.raw
+    before = counts(engine)
+    schema.downgrade(engine, "0003")
+    assert counts(engine) == {table: before[table] for table in before if table not in TRANSLATED}
+    assert made_triggers(engine) == triggers.expected(engine.dialect.name)
+    schema.upgrade(engine)
+    assert counts(engine) == before | dict.fromkeys(TRANSLATED, 0)
+    assert made_triggers(engine) == triggers.expected(engine.dialect.name)
+    with Session(engine.execution_options(write=True)) as session:
+        session.add_all(translated(session.scalars(select(Account.id)).first()))
+        session.commit()
+    assert counts(engine)["translation"] == 1
 
 
 @pytest.mark.parametrize("bad", [LOSES, ORPHANS])

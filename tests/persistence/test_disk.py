@@ -45,6 +45,15 @@ PLAIN = {
     | {"token_hash"},
     "system_key": {"id", "kid", "name"},
     "throttle": {"fails", "key", "until"},
+    # What translators write of shipped sentences, and who may: no client's word, nothing of a case.
+    "translation": {"account_id", "at", "author_id", "cleared", "domain", "forms", "key", "locale", "rev", "source"}
+    | {"state", "v"},
+    "translation_comment": {"account_id", "at", "domain", "id", "key", "locale", "text"},
+    "translation_past": {"account_id", "at", "domain", "forms", "id", "key", "locale", "rev", "source", "state", "why"},
+    "translation_proof": {"account_id", "at", "definition", "fingerprint", "locale"},
+    "translation_right": {"account_id", "locale", "reviews"},
+    "translation_version": {"locale", "v"},
+    "translation_waiver": {"account_id", "at", "check", "domain", "forms_sha", "key", "locale", "reason"},
 }
 SEALED = {"card", "head", "sealed", "totp", "wrapped"}
 

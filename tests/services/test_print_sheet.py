@@ -11,7 +11,7 @@ from clinic.domain.answer import Checked
 from clinic.domain.errors import ClinicError, NotFound, Refused, Unprintable, Usage
 from clinic.persistence.store import Store, create
 from clinic.press.press import Press
-from clinic.services import accounts, cases, preflight, print_sheet, prints, records
+from clinic.services import accounts, cases, preflight, print_command, print_sheet, prints, records
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from clinic.services.prints import PrintJob
@@ -146,6 +146,6 @@ def test_a_letterhead_without_a_font_is_refused(press: Press) -> None:
 
 def test_a_letterhead_that_is_not_set_is_a_plain_error() -> None:
     with pytest.raises(Usage, match="letterhead"):
-        print_sheet.from_command_line(
+        print_command.from_command_line(
             None, "two_beliefs", None, None, "en", None, None, "normal", "full", False, True, None
         )

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from clinic.domain.ruling import Ruling
 from clinic.i18n.catalogue import catalogue
-from clinic.services import accounts, audit_log, cases, print_sheet, records
+from clinic.services import accounts, audit_log, cases, print_command, print_sheet, records
 from clinic.services.definitions import definitions
 from clinic.services.prints import PrintJob
 from tests.filling import filled
@@ -154,7 +154,7 @@ def test_a_refusal_on_the_command_line_is_one_constant_line(
     def said(sheet: str, **more: str) -> tuple[int, str]:
         press = clinic.app.extensions["clinic"]["press"]
         monkeypatch.setattr(
-            print_sheet,
+            print_command,
             "from_command_line",
             lambda *_, **__: (
                 print_sheet.filled(
