@@ -10,6 +10,7 @@ import pytest
 from clinic.domain.definition import Text
 from clinic.i18n import checking, compiling, locales, merging
 from clinic.i18n.catalogue import Catalogue, catalogue
+from clinic.i18n.message import Entry
 from clinic.services import translations
 from clinic.services.definitions import definitions
 
@@ -100,7 +101,7 @@ def test_states(tmp_path: Path, comment: str, fuzzy: bool, target: str, state: s
 
 
 def test_a_translation_of_older_english_is_not_used() -> None:
-    book = Catalogue("es", {"x": ["Old", "Viejo", "approved"]})
+    book = Catalogue("es", {"x": Entry("Old", {"": "Viejo"}, "approved")})
     assert book.text(Text("x", "New")) == "New"
     assert book.state(Text("x", "New")) == "changed"
     assert book.text(Text("x", "Old")) == "Viejo"

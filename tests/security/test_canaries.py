@@ -161,8 +161,14 @@ def test_a_pack_has_the_words_of_its_readers_and_no_others(house: House, to: str
     client = house.enter("anna")
     fields = {"goes": "stays", "uneven": f"{code_of(house)}:{int(to == 'a')}:{int(to == 'b')}", "cover": "1"}
     mine = {"item": f"{house.case}|||{to}|check_in|"}
+    address = f"/cases/{house.case}/pack"
+    _, page = reply_of(house, client, "POST", address, {**fields, **mine, "do": "look"})
+    assert to in seen(house.words, page) <= {to, "joint"}
+    read = re.search(rb'name="item" value="([^"]*)"', page)
+    assert read
+    mine = {"item": read[1].decode()}
     for do in ("print", "zip"):
-        _, content = reply_of(house, client, "POST", f"/cases/{house.case}/pack", {**fields, **mine, "do": do})
+        _, content = reply_of(house, client, "POST", address, {**fields, **mine, "do": do})
         if do == "zip":
             archive = zipfile.ZipFile(io.BytesIO(content[content.index(b"PK\x03\x04") :]))
             content = b"".join(pdf.all_bytes(archive.read(name)) for name in archive.namelist())

@@ -188,6 +188,43 @@ def test_the_twins_do_differ_behind_it(house: House) -> None:
         assert opened(one.name) < everything, one.name
 
 
+# --------------------------------------------------------------------------- the look of a pack
+def pack_of(house: House, name: str) -> tuple[str, dict[str, str], set[str]]:
+    """What leaves the room with many sheets: the page around the items, each item, and those the gate keeps closed."""
+    ruling, case = house.ruling(name), house.cases[name]
+    wanted = {f"{sheet} {to}": f"{case}|||{to}|{sheet}|" for sheet, to in PACKED}
+    reply = post(house.client, f"/cases/{case}/pack", do="look", item=list(wanted.values()))
+    page = re.sub(r"(\|\|\|1\|)[0-9a-f]{64}", r"\1MARK", same_for_all(house, reply.text, name))
+    items = re.findall(r'<li class="leaving">.*?</li>\n(?=<li class="leaving">|</ol>)', page, re.S)
+    assert len(items) == len(wanted)
+    shut = {f"{one} {to}" for one, to in PACKED if not rulings.gate(ruling, house.store.today(), one, to)}
+    around_ = re.sub(r'name="uneven" value="[^"]*"|<p>Everything else stays here.</p>', "", page)
+    for one in items:
+        around_ = around_.replace(one, "")
+    around_ = around(re.sub(r'<div class="notice notice--warn">.*?</div></div>', "", around_, flags=re.S))
+    return around_, dict(zip(wanted, items, strict=True)), shut
+
+
+PACKED = [one for one in PRINTED if definitions()[one[0]].kind != "screening"][::2]
+
+
+@pytest.mark.parametrize("name", [one.name for one in EVERY[1:]])
+def test_the_look_of_a_pack_tells_no_twins_apart(house: House, name: str) -> None:
+    """A closed item is the one constant line, the same bytes for every cause; nothing else on the page differs."""
+    open_around, open_items, _ = pack_of(house, "open")
+    around_, items, shut = pack_of(house, name)
+    assert around_ == open_around
+    closed = set()
+    for which, one in items.items():
+        if which in shut:
+            assert "checkbox" not in one
+            closed.add(re.sub(r'<p class="leaving-shut">.*?</p>', "", one, flags=re.S))  # title and reader
+        else:
+            assert one == open_items[which], which
+    assert len(closed) == (1 if shut else 0)
+    assert SECRET not in "".join(items.values())
+
+
 def leak_in_the_list(house: House, patch: pytest.MonkeyPatch) -> None:
     """The list of sheets leaves out what would not print."""
     real = sheets.active

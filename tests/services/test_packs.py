@@ -20,14 +20,28 @@ from clinic.persistence import keyview
 from clinic.persistence.keyview import NotYours, apart, request
 from clinic.persistence.store import Store, create
 from clinic.press.limits import Limits
+from clinic.press.press import Pack as Packing
 from clinic.press.press import Press
-from clinic.services import accounts, appointments, cases, choices, pack_list, packs, print_sheet, prints, records
+from clinic.services import (
+    accounts,
+    appointments,
+    audit_log,
+    cases,
+    choices,
+    pack_list,
+    packs,
+    print_sheet,
+    prints,
+    records,
+)
+from clinic.services.audit_log import Filters
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from clinic.services.pack_list import BadList
 from clinic.services.packs import How, Item, NothingPrinted, PackEmpty, PackFull
-from clinic.services.prints import PrintJob
+from clinic.services.print_sheet import Unseen
 from tests import pdf
+from tests.filling import filled
 
 PASSWORD = "only for this test 1"
 PLAIN = How()
@@ -51,6 +65,9 @@ class House:
 
     def make(self, *items: Item, how: How = PLAIN, whole: bool = False) -> packs.Pack:
         return packs.make(self.store, self.press, self.token, items, how, "reviewed", whole)
+
+    def look(self, *items: Item, how: How = PLAIN) -> list[packs.Looked]:
+        return packs.look(self.store, self.token, items, how, "reviewed")
 
     def finish(self, definition: str, about: Any, answers: dict[str, Any], which: str = "one") -> str:
         record = records.start(self.store, self.token, self.cases[which], definition, about)
@@ -208,19 +225,132 @@ def test_when_nothing_prints_there_is_no_file(house: House) -> None:
         assert house.make(house.item("a", "the_wave", 4), how=how, whole=True).failed == (4,)
 
 
-def test_a_gate_that_closes_meanwhile_takes_its_sheet_out_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    note = print_sheet.note
+@pytest.fixture
+def closing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate shuts `own_worth` after everything was drawn, before anything is noted."""
+    join = Packing.join
 
-    def closing(store: Any, token: str, case: str, code: str, job: PrintJob, found: Any) -> None:
-        if job.recipient == "b":
-            raise Refused
-        note(store, token, case, code, job, found)
+    def joined(self: Packing, piles: Any) -> bytes:
+        data = join(self, piles)
+        house.shut.add("own_worth")
+        return data
 
-    monkeypatch.setattr(print_sheet, "note", closing)
-    made = house.make(house.item("a", "two_beliefs", 1), house.item("b", "two_beliefs", 2), how=How(cover=True))
-    assert (made.failed, made.sheets) == ((2,), 1)
+    monkeypatch.setattr(Packing, "join", joined)
+
+
+@pytest.mark.usefixtures("closing")
+@pytest.mark.parametrize("how", [How(cover=True), How(zip=True)])
+def test_a_gate_that_closes_meanwhile_takes_its_sheet_out_again(house: House, how: How) -> None:
+    items = [house.item("a", "two_beliefs", 1), house.item("a", "own_worth", 2), house.item("b", "own_worth", 3)]
+    made = house.make(*items, how=how)
+    assert (made.failed, made.sheets) == ((2, 3), 1)
     [sent] = house.sent()
-    assert set(re.findall(r"[A-Z2-9]{9}", " ".join(sides(made.data)))) == {sent.code}
+    archive = zipfile.ZipFile(io.BytesIO(made.data)) if how.zip else None
+    files = [archive.read(name) for name in archive.namelist()] if archive else [made.data]
+    assert set(re.findall(r"[A-Z2-9]{9}", " ".join(" ".join(sides(one)) for one in files))) == {sent.code}
+
+
+@pytest.mark.usefixtures("closing")
+@pytest.mark.parametrize("how", [PLAIN, How(zip=True)])
+def test_what_nobody_gets_is_noted_nowhere(house: House, how: How) -> None:
+    """A whole pack that is refused in the last moment: no file and no row, of the sheets that stayed open neither."""
+    items = [house.item("a", "two_beliefs", 1), house.item("b", "two_beliefs", 2), house.item("b", "own_worth", 3)]
+    made = house.make(*items, how=how, whole=True)
+    assert (made.data, made.failed, made.sheets) == (b"", (3,), 0)
+    assert house.sent() == []
+    lines = audit_log.page(house.store, house.token, Filters()).lines
+    said = [(one.verb, one.tried) for one in lines if "print.made" in (one.verb, one.tried)]
+    assert said == [("denied", "print.made")], "the audit names something that was not done"
+
+
+# --------------------------------------------------------------------------- what leaves the room
+def test_a_look_says_of_each_item_what_its_reader_gets(house: House) -> None:
+    with_words(house)
+    house.finish("our_cycle", "couple", filled(definitions()["our_cycle"], "couple", lambda _: WORDS["joint"]))
+    items = [
+        house.item("a", "two_beliefs", 1),
+        house.item("b", "two_beliefs", 2, copies=2),
+        house.item("joint", "our_cycle", 3),
+        house.item("a", "the_wave", 4),
+        house.item("b", "own_worth", 5),
+    ]
+    looked = house.look(*items)
+    said = [str(values(found)) for found in looked]
+    for place, mine in enumerate(("a", "b", "joint")):
+        assert [who for who, word in WORDS.items() if word in said[place]] == [mine]
+    assert [bool(one.copies) for one in looked] == [True, True, True, False, True]
+    assert [one.copies[0].answers for one in looked if one.copies][3] == 0
+    assert house.sent() == [], "a look notes nothing"
+    for found in looked:
+        assert not any(word in repr(found) for word in WORDS.values()), "answers in a repr end in a log"
+    seen = [replace(one.item, seen=one.seen) for one in looked if one.copies]
+    assert house.make(*seen, whole=True).sheets == 5
+
+
+def values(found: packs.Looked) -> list[Any]:
+    return [value for one in found.copies for group in one.groups for said in group.said for _, value in said.given]
+
+
+def test_what_changed_since_the_look_is_not_printed(house: House) -> None:
+    with_words(house)
+    [one, other] = house.look(house.item("a", "two_beliefs", 1), house.item("b", "two_beliefs", 2))
+    seen = [replace(found.item, seen=found.seen) for found in (one, other)]
+    house.finish("two_beliefs", "b", {name: "something new" for name in first_prompt("two_beliefs")})
+    swapped = [replace(seen[0], seen=other.seen), replace(seen[0], seen=""), replace(seen[0], sheet="own_worth")]
+    for wrong in ([seen[1]], seen, *([one] for one in swapped)):
+        with pytest.raises(Unseen):
+            house.make(*wrong, whole=True)
+    with pytest.raises(Unseen):
+        house.make(seen[0], how=How(draft=True, letterhead=True, ink="saver"))
+    assert house.sent() == []
+    assert house.make(seen[0]).sheets == 1
+
+
+def test_a_look_opens_each_readers_view_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    view_of = keyview.view_of
+
+    def noted(given: Any) -> Any:
+        opened.append(given.purpose)
+        return view_of(given)
+
+    monkeypatch.setattr("clinic.persistence.keyholder.view_of", noted)
+    with request():
+        house.look(house.item("a", "two_beliefs", 1), house.item("joint", "our_cycle", 2), house.item("b", "own_worth"))
+    assert set(opened) == {"sheet:a", "sheet:b", "sheet:joint"}
+
+
+def test_a_shut_item_and_one_without_a_font_look_alike(house: House) -> None:
+    house.finish("own_worth", "a", {name: "\U0001f600" for name in first_prompt("own_worth")})
+    shut, odd = house.look(house.item("a", "the_wave", 1), house.item("a", "own_worth", 2))
+    assert (shut.copies, shut.jobs, shut.waiting, shut.two) == (odd.copies, odd.jobs, odd.waiting, odd.two)
+
+
+def test_a_language_that_nobody_reviewed_is_said_whatever_the_gate_says(house: House) -> None:
+    opened, shut = house.look(
+        house.item("a", "two_beliefs", 1, locale="es"), house.item("a", "the_wave", 2, locale="es")
+    )
+    assert [one.locale for one in opened.waiting] == [one.locale for one in shut.waiting] == ["es"]
+
+
+def test_a_joint_sheet_in_two_languages_can_be_one_copy_in_each(house: House) -> None:
+    both = {"a": PartnerCard(language="en"), "b": PartnerCard(language="es")}
+    house.cases["pair"] = cases.open_case(house.store, house.token, both)
+    draft = How(draft=True)
+    item = house.item("joint", "our_cycle", 1, "pair")
+    [one] = packs.look(house.store, house.token, [item], draft, "reviewed")
+    assert one.two
+    assert [[state.locale for state in copy.languages] for copy in one.copies] == [["en", "es"]]
+    [two] = packs.look(house.store, house.token, [replace(item, each=True)], draft, "reviewed")
+    assert [[state.locale for state in copy.languages] for copy in two.copies] == [["en"], ["es"]]
+    with pytest.raises(Unseen):
+        house.make(replace(item, seen=two.seen), how=draft)
+    made = house.make(replace(item, each=True, seen=two.seen), how=draft, whole=True)
+    text = sides(made.data)
+    sent = house.sent("pair")
+    assert made.sheets == len(sent) == 2
+    assert len({next(place for place, one in enumerate(text) if row.code in one) for row in sent}) == 2
+    assert not house.look(house.item("joint", "our_cycle"))[0].two
 
 
 def test_a_foreign_case_is_not_there(house: House) -> None:

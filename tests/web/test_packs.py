@@ -3,16 +3,20 @@
 import io
 import re
 import zipfile
+from dataclasses import replace
 from datetime import date, time, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from clinic.domain.errors import Refused
 from clinic.persistence.keyholder import Keyholder
 from clinic.services import accounts, appointments, cases, choices, packs, prints
 from clinic.services.definitions import definitions
 from tests import pdf
+from tests.filling import filled
 from tests.web.conftest import PASSWORD, Clinic, finished, post, prepared
 
 LINE = "This sheet cannot be printed now."
@@ -55,8 +59,36 @@ def item(clinic: Clinic, to: str, sheet: str, record: str = "", case: str = "") 
     return "|".join((case or clinic.case, "", "", to, sheet, record))
 
 
-def make(client: FlaskClient, clinic: Clinic, *items: str, do: str = "print", **more: str) -> Any:
+def make(client: FlaskClient, clinic: Clinic, *items: str, do: str = "print", **more: Any) -> Any:
     return post(client, f"/cases/{clinic.case}/pack", item=list(items), do=do, **{**PAPER, **more})
+
+
+def look(client: FlaskClient, clinic: Clinic, *items: str, **more: Any) -> str:
+    """The page that says what leaves the room."""
+    return str(make(client, clinic, *items, do="look", **more).text)
+
+
+def print_(client: FlaskClient, clinic: Clinic, *items: str, do: str = "print", **more: Any) -> Any:
+    """A pack as people make it: read what leaves the room, then ask for what is still ticked there."""
+    page = look(client, clinic, *items, **more)
+    return make(client, clinic, *ticked(page), do=do, **{"uneven": asked(page)} | more)
+
+
+def asked(page: str) -> str:
+    """What the page said about uneven piles, as it is posted."""
+    return str(re.search(r'name="uneven" value="([^"]*)"', page)[1])  # type: ignore[index]
+
+
+def chosen(page: str) -> list[str]:
+    """The ticked items as they are on the page where they are chosen: without paper and mark."""
+    return ["|".join(one.split("|")[:6]) for one in ticked(page)]
+
+
+def answers_of(page: str, to: str) -> str:
+    """All that stands on the page under the items for one reader."""
+    found = re.findall(r'<li class="leaving">.*?</li>', page, re.S)
+    words = {"a": "For Partner A", "b": "For Partner B", "joint": "For both partners"}[to]
+    return "".join(one for one in found if words in one.split("leaving-more")[0])
 
 
 def sent(clinic: Clinic) -> list[tuple[str, str]]:
@@ -167,11 +199,12 @@ def test_what_is_due_is_ticked_and_prints(clinic: Clinic, ana: FlaskClient, purp
     page = ana.get(f"/cases/{clinic.case}/pack").get_data(as_text=True)
     assert ticked(page) == [item(clinic, "a", "two_beliefs"), item(clinic, "joint", "our_cycle")]
     assert "safety_screening" not in page
-    mark = re.search(r'name="uneven" value="([^"]*)"', page)[1]  # type: ignore[index]
-    assert mark == f"{code_of(clinic)}:1:0"
     assert "A gets 1 and B gets 0" in page.replace("\u2068", "").replace("\u2069", "")
     purposes.clear()
-    reply = make(ana, clinic, *ticked(page), uneven=mark)
+    shown = look(ana, clinic, *ticked(page))
+    assert chosen(shown) == ticked(page)
+    assert asked(shown) == f"{code_of(clinic)}:1:0"
+    reply = make(ana, clinic, *ticked(shown), uneven=asked(shown))
     assert reply.status_code == 200
     assert set(purposes) == {"sheet:a", "sheet:joint"}
     assert re.fullmatch(r"inline; filename=[0-9a-f]{8}\.pdf", reply.headers["Content-Disposition"])
@@ -183,57 +216,140 @@ def test_what_is_due_is_ticked_and_prints(clinic: Clinic, ana: FlaskClient, purp
 
 def test_uneven_piles_are_asked_about_once(clinic: Clinic, ana: FlaskClient) -> None:
     prepared(clinic)
-    one = item(clinic, "a", "two_beliefs")
-    asked = make(ana, clinic, one)
-    text = asked.get_data(as_text=True)
-    assert asked.status_code == 409
-    assert "Both leave with the same number of sheets" in text
-    assert ticked(text) == [one]
+    shown = look(ana, clinic, item(clinic, "a", "two_beliefs"))
+    assert "Both leave with the same number of sheets" in shown
+    refused = make(ana, clinic, *ticked(shown))
+    assert refused.status_code == 409
+    assert ticked(refused.text) == ticked(shown)
     assert sent(clinic) == []
-    mark = re.search(r'name="uneven" value="([^"]+)"', text)[1]  # type: ignore[index]
-    assert make(ana, clinic, one, uneven=mark).status_code == 200
-    assert make(ana, clinic, one, item(clinic, "a", "own_worth"), uneven=mark).status_code == 409
+    assert make(ana, clinic, *ticked(shown), uneven=asked(shown)).status_code == 200
+    two = look(ana, clinic, item(clinic, "a", "two_beliefs"), item(clinic, "a", "own_worth"))
+    assert make(ana, clinic, *ticked(two), uneven=asked(shown)).status_code == 409
 
 
-def test_a_refusal_names_the_place_and_prints_nothing(clinic: Clinic, ana: FlaskClient, purposes: list[str]) -> None:
-    """Not prepared: a joint sheet about the two is shut. The page that comes back opens no staff layer."""
+# --------------------------------------------------------------------------- what leaves the room
+def tongues(clinic: Clinic, a: str, b: str) -> None:
+    """The language that each partner reads."""
+    page = cases.case_page(clinic.store, clinic.tokens["ana"], clinic.case, layer="staff")
+    cards = {"a": cases.PartnerCard(language=a), "b": cases.PartnerCard(language=b)}
+    cases.update_card(clinic.store, clinic.tokens["ana"], clinic.case, page.rev, cards)
+
+
+@pytest.fixture
+def said(clinic: Clinic) -> dict[str, str]:
+    """A word of each partner and of both, on a sheet of each, in English."""
+    words = {"a": "ZQAALONEQZ", "b": "ZQBALONEQZ", "joint": "ZQBOTHSAIDQZ"}
+    prepared(clinic)
+    tongues(clinic, "en", "en")
+    for about, to, sheet in (("a", "a", "check_in"), ("b", "b", "check_in"), ("couple", "joint", "our_cycle")):
+        answers = filled(definitions()[sheet], about, lambda scope, to=to: words[to])  # type: ignore[arg-type, misc]
+        finished(clinic.store, clinic.tokens["ana"], clinic.case, sheet, about, answers)
+    return words
+
+
+def test_each_item_says_its_readers_answers_and_nobody_elses(
+    clinic: Clinic, ana: FlaskClient, said: dict[str, str], purposes: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    items = [item(clinic, to, sheet) for to, sheet in (("a", "check_in"), ("b", "check_in"), ("joint", "our_cycle"))]
+    purposes.clear()
+    page = look(ana, clinic, *items, item(clinic, "b", "own_worth"))
+    assert set(purposes) == {"sheet:a", "sheet:b", "sheet:joint"}
+    for to in said:
+        assert {who for who, word in said.items() if word in answers_of(page, to)} == {to}
+    head = page.split("<main")[0]
+    assert not any(word in head for word in said.values())
+    assert page.count("Everything else stays here.") == 1
+    assert re.findall(r"<summary>(\d+) answers?<", page)
+    assert page.count("No answers are on it: a sheet to fill in.") >= 1
+    assert f'data-first-layer="/cases/{clinic.case}"' in page
+    alone = look(ana, clinic, items[1])
+    assert {who for who, word in said.items() if word in alone} == {"b"}
+    assert sent(clinic) == []
+    reply = print_(ana, clinic, *items, do="zip")
+    assert reply.status_code == 200
+    assert not any(word in str(reply.headers) for word in said.values())
+    assert not any(word in capfd.readouterr().err for word in said.values())
+
+
+def test_the_look_of_a_pack_is_that_of_one_sheet(clinic: Clinic, ana: FlaskClient, said: dict[str, str]) -> None:
+    """The same question and the same answer, word by word, and the same line about what stays."""
+    paper = {"locale": "en", "beside": "", "paper": "a4", "size": "normal", "ink": "full", "goes": "stays"}
+    one = post(ana, f"/cases/{clinic.case}/print", sheet="check_in", to="a", do="look", **paper).text
+    many = look(ana, clinic, item(clinic, "a", "check_in"), item(clinic, "b", "check_in"))
+    for part in re.findall(r'<dl class="(?:facts|given)".*?</dl>', one, re.S):
+        assert part in many
+    assert 'class="given"' in one
+
+
+def test_nothing_prints_that_was_not_read(clinic: Clinic, ana: FlaskClient, said: dict[str, str]) -> None:
+    unread = [item(clinic, to, "check_in") for to in ("a", "b")]
+    refused = make(ana, clinic, *unread)
+    assert refused.status_code == 409
+    assert "Something changed since you looked" in refused.text
+    read = ticked(look(ana, clinic, *unread))
+    assert chosen(refused.text) == unread
+    answers = filled(definitions()["check_in"], "b", lambda _: "ZQNEWERQZ")
+    finished(clinic.store, clinic.tokens["ana"], clinic.case, "check_in", "b", answers)
+    again = make(ana, clinic, *read)
+    assert again.status_code == 409
+    assert "ZQNEWERQZ" in answers_of(again.text, "b")
+    assert said["b"] not in again.text
+    assert make(ana, clinic, *read, letterhead="1", draft="1").status_code == 409
+    marks = [one.rpartition("|")[2] for one in read]
+    swapped = [one.rpartition("|")[0] + "|" + mark for one, mark in zip(read, marks[::-1], strict=True)]
+    assert make(ana, clinic, *swapped).status_code == 409
+    assert sent(clinic) == []
+    assert make(ana, clinic, *ticked(again.text)).status_code == 200
+    assert sent(clinic) == [("a", "check_in"), ("b", "check_in")]
+
+
+def test_a_refusal_stands_in_the_place_of_the_answers_and_prints_nothing(
+    clinic: Clinic, ana: FlaskClient, purposes: list[str]
+) -> None:
+    """Not prepared: a joint sheet about the two is shut. The page opens no staff layer."""
     items = [item(clinic, "joint", "our_cycle"), item(clinic, "joint", "when_to_get_more_help")]
     purposes.clear()
-    reply = make(ana, clinic, *items)
-    text = reply.get_data(as_text=True)
-    assert reply.status_code == 409
-    assert text.count(LINE) == 1
-    assert ticked(text) == [items[1]]
-    assert text.count("</svg>did not print") == 1
+    page = look(ana, clinic, *items)
+    assert page.count(LINE) == 1
+    assert chosen(page) == [items[1]]
     assert set(purposes) == {"sheet:joint"}
+    forced = make(ana, clinic, *items)
+    assert forced.status_code == 409
     assert sent(clinic) == []
-    assert make(ana, clinic, *ticked(text)).status_code == 200
+    assert make(ana, clinic, *ticked(page)).status_code == 200
     assert sent(clinic) == [("joint", "when_to_get_more_help")]
 
 
 def test_shut_and_broken_come_back_alike(clinic: Clinic, ana: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twins, in bytes: a sheet that is shut, one that the press cannot draw, one that is not ready."""
-    items = [item(clinic, "joint", "our_cycle"), item(clinic, "joint", "when_to_get_more_help")]
-    shut = make(ana, clinic, *items, do="zip")
+    """Twins, in bytes: a sheet that is shut, and one that the press cannot draw."""
+    chosen_ = [item(clinic, "joint", "our_cycle"), item(clinic, "joint", "when_to_get_more_help")]
     prepared(clinic)
+    items = ticked(look(ana, clinic, *chosen_))
+    assert len(items) == 2
     from clinic.services import print_sheet
 
-    laid_out = print_sheet.laid_out
+    laid_out, opened = print_sheet.laid_out, print_sheet.opened
 
     def broken(found: Any, code: str) -> Any:
-        from dataclasses import replace
-
         page = laid_out(found, code)
-        return (
-            replace(page, html=page.html.replace("<body", '<body id="x"'))
-            if found.definition.id == "our_cycle"
-            else page
-        )
+        bad = code and found.definition.id == "our_cycle"
+        return replace(page, html=page.html.replace("<body", '<body id="x"')) if bad else page
 
-    monkeypatch.setattr(print_sheet, "laid_out", broken)
+    def shut(store: Any, token: str, case: str, job: Any, print_when: str) -> Any:
+        if job.sheet == "our_cycle":
+            raise Refused
+        return opened(store, token, case, job, print_when)
+
     for do in ("zip", "print", "download"):
-        drawn = make(ana, clinic, *items, do=do)
-        assert bare(drawn) == bare(shut)
+        with monkeypatch.context() as patch:
+            patch.setattr(print_sheet, "laid_out", broken)
+            drawn = make(ana, clinic, *items, do=do)
+        with monkeypatch.context() as patch:
+            patch.setattr(print_sheet, "opened", shut)
+            refused = make(ana, clinic, *items, do=do)
+        assert bare(drawn) == bare(refused)
+        assert drawn.status_code == 409
+        assert drawn.text.count(LINE) == 2  # in its place, and beside the buttons
     assert sent(clinic) == []
 
 
@@ -243,10 +359,38 @@ def bare(reply: Any) -> tuple[Any, ...]:
     return reply.status_code, names, text
 
 
+def test_a_language_that_nobody_reviewed_says_what_to_do(clinic: Clinic, ana: FlaskClient) -> None:
+    prepared(clinic)
+    both = item(clinic, "b", "two_beliefs")  # B reads English with Spanish beside it
+    page = look(ana, clinic, both)
+    assert ticked(page) == []
+    assert "tick “Draft”" in page
+    [waits] = re.findall(r'name="waiting" value="([^"]*)"', page)
+    assert make(ana, clinic, waiting=waits).status_code == 422, "it is looked at again, and never printed"
+    marked = make(ana, clinic, do="marked", waiting=waits).text
+    assert chosen(marked) == [both]
+    assert make(ana, clinic, *ticked(marked), uneven=asked(marked)).status_code == 409, "without the mark of a draft"
+    assert make(ana, clinic, *ticked(marked), uneven=asked(marked), draft="1").status_code == 200
+
+
+def test_a_joint_sheet_can_be_one_copy_in_each_language(clinic: Clinic, ana: FlaskClient) -> None:
+    prepared(clinic)
+    tongues(clinic, "en", "es")
+    items = [item(clinic, "joint", "our_cycle"), item(clinic, "a", "two_beliefs"), item(clinic, "b", "two_beliefs")]
+    page = look(ana, clinic, *items, draft="1")
+    [each] = re.findall(r'name="each" value="([^"]*)"( checked)?', page)
+    assert each[1] == ""
+    changed = make(ana, clinic, *ticked(page), each=each[0], draft="1")
+    assert changed.status_code == 409, "what was read was one sheet in both"
+    assert re.findall(r'name="each" value="([^"]*)"( checked)?', changed.text) == [(each[0], " checked")]
+    assert make(ana, clinic, *ticked(changed.text), each=each[0], draft="1").status_code == 200
+    assert sorted(sent(clinic)) == [("a", "two_beliefs"), ("b", "two_beliefs"), *[("joint", "our_cycle")] * 2]
+
+
 def test_one_file_for_each_reader(clinic: Clinic, ana: FlaskClient) -> None:
     prepared(clinic)
     items = [item(clinic, to, "two_beliefs") for to in ("a", "b")]
-    reply = make(ana, clinic, *items, do="zip", draft="1")
+    reply = print_(ana, clinic, *items, do="zip", draft="1")
     assert reply.mimetype == "application/zip"
     assert re.fullmatch(r"attachment; filename=[0-9a-f]{8}\.zip", reply.headers["Content-Disposition"])
     assert len(zipfile.ZipFile(io.BytesIO(reply.data)).namelist()) == 2
@@ -260,7 +404,7 @@ def test_finished_records_and_any_other_sheet_can_be_added(clinic: Clinic, ana: 
     offered = set(re.findall(r'name="item" value="([^"]*)"', page))
     known = {id_: one for id_, one in definitions().items() if one.recipients and one.kind not in packs.NEVER}
     assert {item(clinic, to, id_) for id_, one in known.items() for to in one.recipients} <= offered
-    assert make(ana, clinic, item(clinic, "joint", "homework_plan", plan)).status_code == 200
+    assert print_(ana, clinic, item(clinic, "joint", "homework_plan", plan)).status_code == 200
 
 
 def test_the_list_never_differs_by_the_gate(clinic: Clinic, ana: FlaskClient) -> None:
@@ -280,7 +424,13 @@ def test_nothing_and_nonsense(clinic: Clinic, ana: FlaskClient) -> None:
     empty = make(ana, clinic)
     assert empty.status_code == 422
     assert "Tick at least one sheet" in empty.get_data(as_text=True)
+    whole = item(clinic, "a", "two_beliefs")
     for bad in (
+        f"{whole}|tlh||1|",
+        f"{whole}|||0|",
+        f"{whole}|||9999|",
+        f"{whole}|||many|",
+        f"{whole}|||1",
         item(clinic, "a", "safety_screening"),
         item(clinic, "a", "our_cycle"),
         item(clinic, "c", "two_beliefs"),
@@ -290,8 +440,14 @@ def test_nothing_and_nonsense(clinic: Clinic, ana: FlaskClient) -> None:
         "a|two_beliefs",
         f"{clinic.case}|now||a|two_beliefs|",
     ):
-        assert make(ana, clinic, bad).status_code == 404, bad
-    assert make(ana, clinic, *[item(clinic, "joint", "our_cycle")] * 2, goes="away").status_code == 422
+        for do in ("print", "look"):
+            assert make(ana, clinic, bad, do=do).status_code == 404, bad
+    assert print_(ana, clinic, item(clinic, "joint", "our_cycle"), goes="away").status_code == 422
+    many = [item(clinic, "joint", "our_cycle") + f"|||{number}|" for number in (60, 70)]
+    full = make(ana, clinic, *many, do="look")
+    assert full.status_code == 413
+    assert len(ticked(full.text)) == 2
+    assert 'value="print"' not in full.text
     assert sent(clinic) == []
 
 
@@ -309,7 +465,10 @@ def test_a_day_is_chosen_in_the_staff_layer_and_printed_outside_of_it(
     found = [one.split("|") for one in ticked(page)]
     assert [(one[2], one[3], one[4]) for one in found] == [("alone", "a", "two_beliefs"), ("", "joint", "our_cycle")]
     purposes.clear()
-    reply = post(ana, "/day/pack", day=day, do="print", item=ticked(page), **PAPER)
+    shown = post(ana, "/day/pack", day=day, do="look", item=ticked(page)).text
+    assert chosen(shown) == ticked(page)
+    assert [one in shown for one in ("09:00", "15:00")] == [True, True]
+    reply = post(ana, "/day/pack", day=day, do="print", item=ticked(shown), **PAPER)
     assert reply.status_code == 200
     assert set(purposes) == {"sheet:a", "sheet:joint"}
     assert pdf.pages(reply.data) >= 3
@@ -319,7 +478,66 @@ def test_a_day_is_chosen_in_the_staff_layer_and_printed_outside_of_it(
 
 def test_the_day_of_somebody_else_is_not_printed(clinic: Clinic, ana: FlaskClient) -> None:
     bad = item(clinic, "a", "two_beliefs", case=clinic.foreign_case)
-    assert post(ana, "/day/pack", do="print", item=[bad], **PAPER).status_code == 404
+    for do in ("print", "look"):
+        assert post(ana, "/day/pack", do=do, item=[bad], **PAPER).status_code == 404
+
+
+# --------------------------------------------------------------------------- a list
+def listed(client: FlaskClient, text: str, **more: Any) -> Any:
+    return post(client, "/day/pack", do="list", list=text, **more)
+
+
+def test_a_list_leads_to_what_leaves_the_room(clinic: Clinic, ana: FlaskClient, said: dict[str, str]) -> None:
+    code = code_of(clinic)
+    assert 'name="list"' in ana.get(f"/cases/{clinic.case}/pack").text
+    text = f"case,sheet,to,locale,with,copies\n{code},check_in,a,,,2\n{code},check_in,b,en,,\n{code},check_in,a,,,\n"
+    page = listed(ana, text).text
+    assert [one.split("|")[3:9] for one in ticked(page)] == [
+        ["a", "check_in", "", "", "", "3"],
+        ["b", "check_in", "", "en", "", "1"],
+    ]
+    assert {who for who, word in said.items() if word in answers_of(page, "a")} == {"a"}
+    assert asked(page) == f"{code}:3:1"
+    reply = post(ana, "/day/pack", do="print", item=ticked(page), uneven=asked(page), **PAPER)
+    assert reply.status_code == 200
+    assert sorted(sent(clinic)) == [*[("a", "check_in")] * 3, ("b", "check_in")]
+
+
+def test_a_file_does_as_well_and_its_name_goes_nowhere(clinic: Clinic, ana: FlaskClient) -> None:
+    prepared(clinic)
+    data = f"case;sheet;to\r\n{code_of(clinic)};our_cycle;joint\r\n".encode("utf-8-sig")
+    reply = listed(ana, "", file=(io.BytesIO(data), "ZQfileQZ.csv"))
+    assert len(ticked(reply.text)) == 1
+    wrong_ = listed(ana, "kept words", file=(io.BytesIO(b"case,sheet\nx,y\n"), "ZQfileQZ.csv"))
+    assert wrong_.status_code == 422
+    assert "case,sheet\nx,y" in wrong_.text
+    binary = listed(ana, "kept words", file=(io.BytesIO(b"\xff\xfe\x00"), "ZQfileQZ.csv"))
+    assert (binary.status_code, "kept words" in binary.text) == (422, True)
+    assert "ZQfileQZ" not in reply.text + wrong_.text + binary.text
+
+
+def test_a_fault_has_its_line_and_column_and_the_text_stays(clinic: Clinic, ana: FlaskClient) -> None:
+    """An unknown code and somebody else's are the same fault; not a cell of the list is in it."""
+    replies = []
+    for code in ("K-99999", code_of(clinic, "ben")):
+        text = f"case,sheet,to\n{code},ZQnosheetQZ,joint\n<b>&"
+        reply = listed(ana, text, draft="1")
+        assert reply.status_code == 422
+        shown = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", reply.text, re.S)
+        assert shown
+        assert unescape(shown[1]) == text
+        faults = re.search(r'<ul class="errors-list".*?</ul>', reply.text, re.S)
+        assert faults
+        assert "line 2, case: there is no such case." in faults[0]
+        assert "line 2, sheet: there is no such sheet" in faults[0]
+        assert "ZQnosheetQZ" not in faults[0]
+        replies.append(re.sub(r'name="csrf_token" value="[^"]*"', "", reply.text).replace(code, "CODE"))
+    assert replies[0] == replies[1]
+    assert listed(ana, "x" * 300_000).status_code == 422
+    assert listed(ana, "").status_code == 422
+    many = "case,sheet,to,copies\n" + f"{code_of(clinic)},our_cycle,joint,9\n" * 12
+    assert "a pack holds 100" in listed(ana, many).text
+    assert sent(clinic) == []
 
 
 def test_titles_and_addresses_say_nothing(clinic: Clinic, ana: FlaskClient) -> None:
