@@ -26,6 +26,13 @@ POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+# A page of the workbench holds a drawing of a sheet in a frame; what is in the frame runs nothing and reaches nothing.
+HOLDS_FRAME = POLICY + "; frame-src 'self'"
+IN_FRAME = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'self'; sandbox"
+)
+FRAMED = {"workbench.edit": HOLDS_FRAME, "workbench.listing": HOLDS_FRAME, "workbench.preview": IN_FRAME}
 # A browser's own PDF viewer writes styles of its own into the page it makes.
 PDF_POLICY = "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; frame-ancestors 'none'"
 HEADERS = {
@@ -133,15 +140,9 @@ def configure_opening(app: Flask, store: Store) -> None:
 
 def configure_language(app: Flask) -> None:
     """The reader's language for the interface; a sheet's language is always an argument."""
-    from flask_babel import Babel
-
-    from clinic.i18n.compiling import compile_po
     from clinic.web import language
 
-    for po in sorted(resources.translations().glob("*/LC_MESSAGES/messages.po")):
-        compile_po(po)
-    app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(resources.translations())
-    Babel(app, locale_selector=language.folder)
+    language.register(app)
 
 
 def configure_templates(app: Flask) -> None:
@@ -175,6 +176,7 @@ def configure_views(app: Flask) -> None:
         rights,
         sheets,
         team,
+        workbench,
     )
 
     features = (
@@ -183,9 +185,9 @@ def configure_views(app: Flask) -> None:
     )  # fmt: skip
     for feature in features:
         app.register_blueprint(feature.bp)
-    for feature in (appointments, packs):
+    for feature in (appointments, packs, workbench):
         app.register_blueprint(feature.bp)
-    for told in (doors, account, desk, entry):
+    for told in (doors, account, desk, entry, workbench):
         told.register(app)
 
 
@@ -206,6 +208,11 @@ def configure_replies(app: Flask) -> None:
             response.headers[name] = value  # also over what send_file wrote: a PDF is not kept either
         if session.secure():
             response.headers["Strict-Transport-Security"] = TLS_ONLY
+        if request.endpoint in FRAMED:
+            response.headers["Content-Security-Policy"] = FRAMED[request.endpoint]
+            if FRAMED[request.endpoint] == IN_FRAME:
+                response.headers["X-Frame-Options"] = "SAMEORIGIN"
+                del response.headers["Origin-Agent-Cluster"]  # a sandbox is of no origin at all
         if response.mimetype == "application/pdf":
             response.headers["Content-Security-Policy"] = PDF_POLICY
         if request.endpoint == "static":

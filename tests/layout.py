@@ -152,7 +152,8 @@ def _broken(side: Side, first: bool, last: bool) -> Iterator[str]:
         yield f"ends with {lowest.text!r}"
     highest = max(item.top for item in body)
     texts = max((item.top for item in side.texts), default=0)
-    if not first and any(rule.top > highest - 3 and rule.bottom > texts for rule in side.rules):
+    below = 9 if side.texts else 0  # pt; the border of a row has its words closer than a line has those after it
+    if not first and any(rule.top > highest - 3 and rule.bottom > texts + below for rule in side.rules):
         yield "begins with a line whose question stands on the page before"
     if side.lines < LEAST_LINES and not side.drawing:
         yield f"has {side.lines} lines"

@@ -1,6 +1,7 @@
 """The command line as a contract: exit codes, one plain line on stderr, JSON that scripts read."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -150,7 +151,10 @@ def packed(
 
 def test_a_pack_from_a_list(house: Path, tmp_path: Path) -> None:
     done, out = packed(house, tmp_path, "--cover", lines="K-1001,our_cycle,joint,en,,2\n")
-    assert (done.returncode, done.stderr) == (0, "")
+    line = "clinic: K-1001: our_cycle for joint, en approved, "
+    assert (done.returncode, [one.startswith(line) for one in done.stderr.splitlines()]) == (0, [True, True])
+    assert re.search(r", \d+ answers$", done.stderr.strip())
+    assert "Puts the phone away" not in done.stderr
     assert out.stat().st_mode & 0o777 == 0o600
     content = out.read_bytes()
     assert pdf.text(content).count("Our loop") == 2
@@ -159,12 +163,34 @@ def test_a_pack_from_a_list(house: Path, tmp_path: Path) -> None:
     assert (done.returncode, out.read_bytes()[:2]) == (0, b"PK")
 
 
+def test_what_would_leave_the_room_is_listed_and_not_printed(house: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.pdf"
+    lines = "K-1001,our_cycle,joint,en,,\nK-1003,talking_about_sex,joint,en,,\n"
+    (tmp_path / "list.csv").write_text("case,sheet,to,locale,with,copies\n" + lines)
+    sheet = ("print", "our_cycle", "--case", "K-1001", "--to", "joint")
+    pack = ("pack", "--list", str(tmp_path / "list.csv"))
+    for arguments, code in ((sheet, 0), (pack, 1)):
+        done = clinic(*arguments, "--show", instance=house)
+        assert (done.returncode, done.stdout) == (code, "")
+        assert done.stderr.startswith("clinic: K-1001: our_cycle for joint, en approved, ")
+        both = clinic(*arguments, "--show", "--out", str(out), instance=house)
+        neither = clinic(*arguments, instance=house)
+        assert (both.returncode, neither.returncode) == (2, 2)
+    assert "clinic: line 3: This sheet cannot be printed now." in done.stderr
+    assert not out.exists()
+    assert "blank, en approved" in clinic("print", "our_cycle", "--show").stderr
+
+
 @pytest.mark.everything
 def test_what_does_not_print_has_its_line_and_the_others_are_there(house: Path, tmp_path: Path) -> None:
     """Exit 1, and the file is written."""
     shut = "K-1003,talking_about_sex,joint,en,,\n"
     done, out = packed(house, tmp_path, lines="K-1001,our_cycle,joint,en,,\n" + shut)
-    refused(done, "line 3: This sheet cannot be printed now.")
+    assert done.returncode == 1
+    assert (
+        done.stderr.splitlines()[1]
+        == "clinic: line 3: This sheet cannot be printed now. The reason is in the staff layer."
+    )
     assert pdf.pages(out.read_bytes()) >= 1
     out.unlink()
     done, out = packed(house, tmp_path, lines=shut)

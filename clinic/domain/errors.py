@@ -20,6 +20,8 @@ MESSAGES = {
     "refused_locale": "{sheet} is not ready in {locale}: {reason}",
     "refused_blank": "{sheet} has no blank paper version.",
     "refused_recipient": "{sheet} does not print for this recipient.",
+    "guarded": "This sentence is changed in its file only.",
+    "own_words": "Somebody else has to review what you wrote.",
     "refused_glyph": "No font on this machine has the character {character} (in {block}). Change it, then print.",
     "fonts_missing": "The fonts for {locale} are not installed. Run: {command}",
     "too_large": "This is more than can be sent at once (4 MB). Nothing was stored.",

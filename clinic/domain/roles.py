@@ -20,7 +20,7 @@ class Rights:
     """What a role opens. `writes`: the ids of the definitions it may seal a record of; None stands for all.
 
     `agenda`: it knows when a case comes, by code, whoever its counsellor is, and nothing else of it. A purpose never
-    opens more than `scopes`, whatever the purpose itself may hold.
+    opens more than `scopes`, whatever the purpose itself may hold. `translates`: it may be given languages to work on.
     """
 
     cases: Cases = "none"
@@ -29,19 +29,25 @@ class Rights:
     writes: frozenset[str] | None = frozenset()
     events: Events = "none"
     agenda: bool = False
+    translates: bool = False
 
 
 _SHARED: Final[frozenset[Scope]] = frozenset(CASE_SCOPES)  # all but process notes, which have one reader
 
 RIGHTS: Final[dict[Role, Rights]] = {
-    "counsellor": Rights("own", frozenset(VIEWS), _SHARED | {"process"}, None, "cases"),
+    "counsellor": Rights("own", frozenset(VIEWS), _SHARED | {"process"}, None, "cases", translates=True),
     # Reads along, and answers in a form of their own.
     "supervisor": Rights(
-        "supervised", frozenset({"list", "case", "staff"}), _SHARED, frozenset({"supervision_note"}), "cases"
+        "supervised",
+        frozenset({"list", "case", "staff"}),
+        _SHARED,
+        frozenset({"supervision_note"}),
+        "cases",
+        translates=True,
     ),
     # A case by break-glass only, until the grant ends; writes nothing in it.
     "admin": Rights("granted", frozenset({"case", "staff"}), _SHARED, events="accounts"),
-    "translator": Rights(),
+    "translator": Rights(translates=True),
     "front_desk": Rights(agenda=True),
 }
 ROLES: Final[tuple[Role, ...]] = tuple(RIGHTS)

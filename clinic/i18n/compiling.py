@@ -1,4 +1,4 @@
-"""PO files into what the program reads: `handouts.json` (key, English, target, state) and `messages.mo`.
+"""PO files into what the program reads: `handouts.json` and `messages.json`, by key: English, forms, state.
 
 Compiled files stand beside their PO and are not tracked; a wheel holds only the compiled ones. The build hook
 loads this file by path, so it imports nothing of ours.
@@ -11,22 +11,39 @@ from pathlib import Path
 
 STATE = re.compile(r"state: (reviewed|approved)\b")
 STATES = ("untranslated", "changed", "draft", "reviewed", "approved")
+PREVIOUS = re.compile(r'^\|\s*(msgctxt|msgid_plural|msgid)?\s*"(.*)"\s*$')
 
 
-def entries(po: Path) -> dict[str, list[str]]:
-    """`{key: [English, target, state]}` of one catalogue; the key is the gettext context."""
+def entries(po: Path) -> dict[str, list[object]]:
+    """`{key: [English, target, state]}` of one catalogue; for a plural the target is a list of its forms.
+
+    The key is the gettext context for handouts; for the interface it is the English, after its context if it has
+    one. The English is that which the target was made for.
+    """
     from babel.messages.pofile import read_po
 
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[object]] = {}
     with po.open("rb") as file:
         for message in read_po(file):
-            if message.id and message.context:
-                found[message.context] = [str(message.id), str(message.string or ""), _state(message)]
+            if not message.id or (po.stem == "handouts" and not message.context):
+                continue
+            english, target = message.id, message.string or ""
+            if not isinstance(english, str):
+                english, target = english[0], [one or "" for one in target]
+            state = _state(message, any(target))
+            source = (_previous(message) or english) if state == "changed" else english
+            found[_key(po.stem, message.context, english)] = [source, target, state]
     return found
 
 
-def _state(message: object) -> str:
-    if not message.string:  # type: ignore[attr-defined]
+def _key(domain: str, context: str | None, english: str) -> str:
+    if domain == "handouts":
+        return context or ""
+    return f"{context}\x04{english}" if context else english
+
+
+def _state(message: object, translated: bool) -> str:
+    if not translated:
         return "untranslated"
     if message.fuzzy:  # type: ignore[attr-defined]
         return "changed"
@@ -34,20 +51,26 @@ def _state(message: object) -> str:
     return said or "draft"
 
 
+def _previous(message: object) -> str:
+    """The English that a fuzzy target was made for; Babel leaves it among the comments."""
+    from babel.messages.pofile import unescape
+
+    word, parts = "", []
+    for comment in message.user_comments:  # type: ignore[attr-defined]
+        if match := PREVIOUS.match(comment):
+            word = match[1] or word
+            if word == "msgid":
+                parts.append(unescape(f'"{match[2]}"'))
+    return "".join(parts)
+
+
 def compile_po(po: Path) -> Path:
     """Write the compiled form of a PO beside it, unless it is there and not older. Returns its path."""
-    target = po.with_suffix(".mo" if po.stem == "messages" else ".json")
-    if target.exists() and target.stat().st_mtime_ns >= po.stat().st_mtime_ns:
+    target = po.with_suffix(".json")
+    if target.exists() and target.stat().st_mtime_ns >= max(po.stat().st_mtime_ns, Path(__file__).stat().st_mtime_ns):
         return target
     part = target.with_suffix(f".{os.getpid()}.part")
-    if po.stem == "messages":
-        from babel.messages.mofile import write_mo
-        from babel.messages.pofile import read_po
-
-        with po.open("rb") as source, part.open("wb") as out:
-            write_mo(out, read_po(source))
-    else:
-        part.write_text(json.dumps(entries(po), ensure_ascii=False, sort_keys=True), "utf-8")
+    part.write_text(json.dumps(entries(po), ensure_ascii=False, sort_keys=True), "utf-8")
     os.replace(part, target)
     return target
 

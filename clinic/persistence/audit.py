@@ -105,6 +105,14 @@ VERBS: Final = (
     "session.unlocked",
     "transfer.asked",
     "transfer.done",
+    "translation.commented",
+    "translation.dismissed",
+    "translation.exported",
+    "translation.granted",
+    "translation.marked",
+    "translation.proposed",
+    "translation.proved",
+    "translation.revoked",
     "verify.done",
 )
 _KNOWN: Final = frozenset(VERBS)

@@ -21,13 +21,12 @@ from clinic.domain.errors import Invalid, NotFound, Refused
 from clinic.domain.facts import PARTNERS, Partner
 from clinic.domain.homework import PLAN, Task, tasks
 from clinic.domain.reminder import REMINDER, Left, Reminder, reminders
-from clinic.i18n.catalogue import catalogue
 from clinic.persistence import audit, texts
 from clinic.persistence.keyholder import KeyView
 from clinic.persistence.keyview import apart
 from clinic.persistence.models import Part
 from clinic.persistence.store import Store
-from clinic.services import records
+from clinic.services import records, spoken
 from clinic.services import records_parts as parts
 from clinic.services.unit_of_work import ident, unit_of_work
 
@@ -60,7 +59,7 @@ def for_partner(store: Store, token: str, case_id: str, partner: Partner, asked:
         if not found:
             audit.unsay(session)
             audit.note(session, "print.view", case=view.case_id, recipient=partner)
-        data = written(found, catalogue(language).text(REMINDER), store.settings.time_zone) if found else b""
+        data = written(found, spoken.book(store, language).text(REMINDER), store.settings.time_zone) if found else b""
         return CalendarFile(data, left)
 
 

@@ -24,14 +24,14 @@ from clinic.domain.audience import Purpose, Scope
 from clinic.domain.definition import Block, Definition, Placed, Text
 from clinic.domain.errors import Invalid, NotFound, SecondPerson, Usage
 from clinic.domain.release import RELEASED
-from clinic.i18n.catalogue import Catalogue, catalogue
+from clinic.i18n.catalogue import Catalogue
 from clinic.i18n.locales import translated
 from clinic.persistence import audit, texts
 from clinic.persistence.keyview import Head, KeyView
 from clinic.persistence.models import Appointment, Case, Part, Print, Request
 from clinic.persistence.store import Store
 from clinic.services import records_parts as parts
-from clinic.services import terminal, wordings
+from clinic.services import spoken, terminal, wordings
 from clinic.services.unit_of_work import ident, unit_of_work
 
 Person = Literal["a", "b"]
@@ -81,7 +81,7 @@ def of_person(
     with unit_of_work(store, token) as session:
         view = store.keyholder.open(token, ident(case_id), _purpose(f"export:{person}"))
         audit.note(session, f"export.{person}", case=view.case_id)
-        return _file(store, _reached(session, view, catalogue(locale)), format_, locale)
+        return _file(store, _reached(session, view, spoken.book(store, locale)), format_, locale)
 
 
 def of_both(
@@ -100,7 +100,7 @@ def of_both(
                 raise Invalid({"basis": "required"})
             ids = {"request": _keep_basis(store, session, view, basis)}
         audit.note(session, "export.joint", case=view.case_id, **ids)
-        return _file(store, _reached(session, view, catalogue(locale)), format_, locale)
+        return _file(store, _reached(session, view, spoken.book(store, locale)), format_, locale)
 
 
 def of_staff(
@@ -118,12 +118,12 @@ def of_staff(
         view = store.keyholder.open(token, ident(case_id), _purpose(f"export:staff_{person}"), request=ident(request))
         done(session, ident(request))
         audit.note(session, f"export.staff_{person}", case=view.case_id, request=ident(request))
-        return _file(store, _reached(session, view, catalogue(locale)), format_, locale)
+        return _file(store, _reached(session, view, spoken.book(store, locale)), format_, locale)
 
 
 def of_file(store: Store, token: str, case_id: str, request: str, locale: str = "en") -> Export:
     """Everything of a case that its counsellor reads, as JSON, once a second person agreed."""
-    words = catalogue(locale)
+    words = spoken.book(store, locale)
     with unit_of_work(store, token, write=True) as session:
         view = store.keyholder.open(token, ident(case_id), "export:file", request=ident(request))
         done(session, ident(request))

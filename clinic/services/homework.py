@@ -24,11 +24,11 @@ from clinic.domain.homework import PLAN, REVIEW, STEPS, Proposal, Review, Task
 from clinic.domain.library import Entry
 from clinic.domain.rules import EVERY, Verdict, judge
 from clinic.domain.ruling import Ruling, gate, level_on
-from clinic.i18n.catalogue import Catalogue, catalogue
+from clinic.i18n.catalogue import Catalogue
 from clinic.i18n.locales import SOURCE
 from clinic.persistence import audit
 from clinic.persistence.store import Store
-from clinic.services import records
+from clinic.services import records, spoken
 from clinic.services import records_parts as parts
 from clinic.services.cases import CasePage
 from clinic.services.definitions import library
@@ -327,13 +327,13 @@ def planner(store: Store, token: str, case: CasePage) -> Planner:
     due = (one for one in known.running() if one.tasks and (one.day < store.today() or known.said(one)))
     nexts = tuple(_next(plan, known, shelves) for plan in due)
     closed = frozenset(one for one in abouts if not gate(ruling, store.today(), PLAN, _reader(one)))
-    return Planner(nexts, shelves, {one: language(case, one) for one in abouts}, closed)
+    return Planner(nexts, shelves, {one: language(store, case, one) for one in abouts}, closed)
 
 
-def language(case: CasePage, about: About) -> str:
+def language(store: Store, case: CasePage, about: About) -> str:
     """The language of a plan's words: the reader's, or English while the stock is not translated there."""
     tag = case.paper_of(_reader(about))["locale"]
-    book = catalogue(tag)
+    book = spoken.book(store, tag)
     words = [text for entry in _entries() for name, text in entry.texts.items() if name in CLIENTS]
     return SOURCE if book.missing(words) else tag
 
@@ -430,7 +430,7 @@ def begin(store: Store, token: str, case: CasePage, about: About, items: Sequenc
     chosen = [_allowed(made, item, about) for item in dict.fromkeys(items)]
     if len(chosen) > MOST:
         raise Invalid({"items": "too_many"})
-    book = catalogue(made.languages[about])
+    book = spoken.book(store, made.languages[about])
     return _start(store, token, case.id, about, [_fresh(one, about, book, store.today()) for one in chosen])
 
 
@@ -447,7 +447,7 @@ def begin_next(
     if found is None:
         raise NotFound
     about, steps = found.plan.about, []
-    book = catalogue(made.languages[about])
+    book = spoken.book(store, made.languages[about])
     for one in found.proposals:
         act = acts.get(one.task.id, "")
         if not act:

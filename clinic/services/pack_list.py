@@ -10,6 +10,7 @@ from typing import Final
 from clinic.domain.audience import RECIPIENTS, Recipient
 from clinic.domain.definition import Definition
 from clinic.domain.errors import ClinicError, Usage
+from clinic.i18n.catalogue import Books, catalogue
 from clinic.i18n.locales import NAMES
 from clinic.services.readiness import readiness
 
@@ -65,9 +66,15 @@ def text_in(data: bytes) -> str:
 
 
 def read(
-    text: str, cases: Mapping[str, str], sheets: Mapping[str, Definition], print_when: str, draft: bool, most: int
+    text: str,
+    cases: Mapping[str, str],
+    sheets: Mapping[str, Definition],
+    print_when: str,
+    draft: bool,
+    most: int,
+    books: Books = catalogue,
 ) -> list[Row]:
-    """The sheets that a list names, a copy each. `cases`: ids by code, `most`: sheets at most.
+    """The sheets that a list names, a copy each. `cases`: ids by code, `most`: sheets at most, `books`: languages.
 
     Raises BadList with every fault, before anything is printed. An unknown and a foreign case are the same fault.
     """
@@ -89,7 +96,7 @@ def read(
             faults.append(f"line {line}: more cells than columns.")
             continue
         values = dict.fromkeys(COLUMNS, "") | {name: cell.strip() for name, cell in zip(head, cells, strict=False)}
-        mine = _faults(values, cases, sheets, print_when, draft)
+        mine = _faults(values, cases, sheets, print_when, draft, books)
         faults += [f"line {line}, {column}: {fault}" for column, fault in mine.items()]
         if not mine:
             found += [_row(line, values, cases)] * int(values["copies"] or 1)
@@ -109,7 +116,12 @@ def _delimiter(text: str) -> str:
 
 
 def _faults(
-    values: Mapping[str, str], cases: Mapping[str, str], sheets: Mapping[str, Definition], print_when: str, draft: bool
+    values: Mapping[str, str],
+    cases: Mapping[str, str],
+    sheets: Mapping[str, Definition],
+    print_when: str,
+    draft: bool,
+    books: Books,
 ) -> dict[str, str]:
     """What is wrong with a line, by column."""
     found: dict[str, str] = {}
@@ -123,7 +135,7 @@ def _faults(
     elif sheet is not None and values["to"] not in sheet.recipients:
         found["to"] = f"this sheet prints for {', '.join(sheet.recipients)}."
     for column in ("locale", "with"):
-        if fault := _language(values[column], sheet, print_when, draft):
+        if fault := _language(values[column], sheet, print_when, draft, books):
             found[column] = fault
     if values["with"] and not values["locale"]:
         found["with"] = "name the first language too."
@@ -132,14 +144,14 @@ def _faults(
     return found
 
 
-def _language(tag: str, sheet: Definition | None, print_when: str, draft: bool) -> str:
+def _language(tag: str, sheet: Definition | None, print_when: str, draft: bool, books: Books) -> str:
     if not tag:
         return ""
     if tag not in NAMES:
         return "this program does not know this language."
     if sheet is None:
         return ""
-    ready = readiness(sheet, tag, print_when)
+    ready = readiness(sheet, tag, print_when, books(tag))
     return "" if ready.printable or (draft and ready.draftable) else f"not ready: {ready.reason}."
 
 

@@ -31,7 +31,18 @@ from clinic.persistence.store import Store
 from clinic.press import fonts
 from clinic.press.press import Pack as Packing
 from clinic.press.press import Press, PressError
-from clinic.services import appointments, cases, choices, pack_list, preflight, print_sheet, prints, records, terminal
+from clinic.services import (
+    appointments,
+    cases,
+    choices,
+    pack_list,
+    preflight,
+    print_sheet,
+    prints,
+    records,
+    spoken,
+    terminal,
+)
 from clinic.services.preflight import Preflight
 from clinic.services.print_sheet import Opened, Unseen
 from clinic.services.prints import PrintJob, Sent
@@ -261,20 +272,20 @@ def look(
                     raise Refused
                 opened = _copies(store, token, item, usual, how, print_when, known)
                 copies = tuple(preflight.of(store, item.case, one, print_when) for one in opened)
-                two = item.each or len(copies[0].languages) > 1
+                two = item.recipient == "joint" and (item.each or len(copies[0].languages) > 1)
                 found.append(Looked(item, tuple(one.job for one in opened), copies, two=two))
         except (Refused, Unprintable):
-            found.append(Looked(item, waiting=_waiting(item, usual, how, print_when, known)))
+            found.append(Looked(item, waiting=_waiting(store, item, usual, how, print_when, known)))
     return found
 
 
 def _waiting(
-    item: Item, usual: Mapping[str, str], how: How, print_when: str, known: Mapping[str, Definition]
+    store: Store, item: Item, usual: Mapping[str, str], how: How, print_when: str, known: Mapping[str, Definition]
 ) -> tuple[Readiness, ...]:
     """Languages that a sheet may not print in: the same for every case, so it may be said of a closed one too."""
     sheet = known.get(item.sheet)
     tags = _job(item, usual, how).tags if sheet else ()
-    states = [readiness(sheet, tag, print_when) for tag in tags] if sheet else []
+    states = [readiness(sheet, tag, print_when, spoken.book(store, tag)) for tag in tags] if sheet else []
     return tuple(one for one in states if not (one.printable or (how.draft and one.draftable)))
 
 
@@ -554,6 +565,7 @@ def _wanted(store: Store, token: str, case: str | None, day: str | None, file: P
         store.settings.print_when,
         how.draft,
         most=MOST,
+        books=spoken.books(store),
     )
     return [Item(one.line, one.case, one.code, one.to, one.sheet, "", one.locale, one.beside) for one in rows]
 

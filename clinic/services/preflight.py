@@ -16,7 +16,7 @@ from clinic.domain.definition import SILENT, Text
 from clinic.domain.release import shared
 from clinic.persistence.store import Store
 from clinic.press.press import Press
-from clinic.services import print_sheet
+from clinic.services import print_sheet, spoken
 from clinic.services.print_sheet import Opened
 from clinic.services.prints import PrintJob
 from clinic.services.readiness import Readiness, readiness
@@ -75,7 +75,7 @@ def of(store: Store, case_id: str, found: Opened, print_when: str, pictures: tup
         groups(found.sheet) if whose(found) else (),
         whose(found),
         found.day,
-        tuple(readiness(found.definition, tag, print_when) for tag in found.job.tags),
+        tuple(readiness(found.definition, tag, print_when, spoken.book(store, tag)) for tag in found.job.tags),
         found.sealed_in,
         bool(found.letterhead),
         found.job.draft,

@@ -7,6 +7,7 @@ from clinic.domain.answer import Leaf, gather, leaves
 from clinic.domain.audience import Recipient, about_of, readable
 from clinic.domain.definition import Definition
 from clinic.domain.errors import Refused
+from clinic.i18n.catalogue import Books, catalogue
 from clinic.press.press import Press, PressError
 from clinic.services import print_sheet
 from clinic.services.print_sheet import Printed, Undrawn
@@ -16,11 +17,11 @@ ROWS: Final = ("one", "two")  # of open tables
 MADE_UP: Final = {"date": date(2030, 1, 31).isoformat(), "time": "18:30", "tick": True}
 
 
-def preview(press: Press, definition: Definition, job: PrintJob, words: str) -> Printed:
+def preview(press: Press, definition: Definition, job: PrintJob, words: str, books: Books = catalogue) -> Printed:
     """One sheet for one recipient with `words` in every line; always marked as a draft. Refused: not on paper."""
     if job.recipient not in definition.recipients:
         raise Refused("refused_recipient", sheet=definition.id)
-    page = print_sheet.filled_page(definition, answers(definition, job.recipient, words), job)
+    page = print_sheet.filled_page(definition, answers(definition, job.recipient, words), job, books)
     try:
         with press.child() as child:
             pdf = press.pdf(page, child)

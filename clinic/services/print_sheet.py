@@ -19,15 +19,15 @@ from clinic.domain.definition import Definition
 from clinic.domain.errors import ClinicError, Refused, Unprintable, Usage
 from clinic.domain.page import Page
 from clinic.domain.prefill import cycle, prefilled, wants
-from clinic.i18n.catalogue import Catalogue, catalogue
+from clinic.i18n.catalogue import Books, Catalogue, catalogue
 from clinic.i18n.locales import NAMES
 from clinic.persistence.store import Store
 from clinic.press import fonts
 from clinic.press.press import Press, PressError
-from clinic.services import prints, records, release
+from clinic.services import prints, records, release, spoken
 from clinic.services.definitions import definition as shipped
 from clinic.services.prints import PrintJob
-from clinic.services.readiness import readiness
+from clinic.services.readiness import least, readiness
 
 PICTURE_DPI: Final = 80
 
@@ -49,17 +49,19 @@ def blank(
     print_when: str = "reviewed",
     own: Definition | None = None,
     letterhead: tuple[str, ...] = (),
+    books: Books = catalogue,
 ) -> Printed:
     """A blank sheet, shipped or the clinic's own: no case, no code. Says why it refuses.
 
-    `letterhead`: the clinic's lines, printed if the job asks for them.
+    `letterhead`: the clinic's lines, printed if the job asks for them. `books`: what each language says.
     """
     definition = own or shipped(job.sheet)
     if not definition.blank:
         raise Refused("refused_blank", sheet=definition.id)
     _known_languages(job)
-    job = _language(definition, job, print_when)
-    page = _laid_out(_sheet(definition, None, job), job, "", letterhead if job.letterhead else ())
+    job = _language(definition, job, print_when, books)
+    lines = letterhead if job.letterhead else ()
+    page = _laid_out(_sheet(definition, None, job), job, [books(tag) for tag in job.tags], "", lines)
     return Printed(_drawn(lambda: press.blank(page)), "worksheet.pdf")
 
 
@@ -68,7 +70,8 @@ class Opened:
     """A case's sheet as its reader gets it: what the preflight lists and what the page is made of, one and the same.
 
     `job` has the languages it prints in. `record` and `day` are those of the record whose answers stand on it, both
-    empty for a sheet to fill in; `plan` is what a review is of, if it is known.
+    empty for a sheet to fill in; `plan` is what a review is of, if it is known. `books` say its sentences: those of
+    its languages, as they stood when it was opened, and to one partner in the form of address that they chose.
     """
 
     job: PrintJob
@@ -80,6 +83,7 @@ class Opened:
     plan: str = ""
     sealed_in: str = ""  # the language that an agreement was signed in
     letterhead: tuple[str, ...] = ()
+    books: tuple[Catalogue, ...] = field(default=(), repr=False)
 
 
 class Unseen(ClinicError):
@@ -158,17 +162,19 @@ def opened(store: Store, token: str, case_id: str, job: PrintJob, print_when: st
         if paper.locale:
             job = replace(job, locale=paper.locale, beside="", draft=False)
         else:
-            job = _language(definition, job, print_when)
+            job = _language(definition, job, print_when, spoken.books(store))
     except Refused:
         raise Refused from None
     sheet = _sheet(definition, answers, job, later)
     letterhead = store.settings.letterhead if job.letterhead else ()
-    return Opened(job, definition, answers, sheet, paper.record, paper.day, plan, paper.locale, letterhead)
+    enough = least(definition, print_when, job.draft)
+    books = tuple(spoken.book(store, tag).speaking_to(paper.variant, enough) for tag in job.tags)
+    return Opened(job, definition, answers, sheet, paper.record, paper.day, plan, paper.locale, letterhead, books)
 
 
 def laid_out(found: Opened, code: str) -> Page:
     """Its page; raises Unprintable for a character that no font has."""
-    return _laid_out(found.sheet, found.job, code, found.letterhead)
+    return _laid_out(found.sheet, found.job, found.books, code, found.letterhead)
 
 
 def mark(store: Store, case_id: str, found: Opened) -> str:
@@ -210,17 +216,19 @@ def _known_languages(job: PrintJob) -> None:
             raise Usage(f"{tag} is not a language this program knows")
 
 
-def _language(definition: Definition, job: PrintJob, print_when: str) -> PrintJob:
+def _language(definition: Definition, job: PrintJob, print_when: str, books: Books) -> PrintJob:
     for tag in job.tags:
-        ready = readiness(definition, tag, print_when)
+        ready = readiness(definition, tag, print_when, books(tag))
         if not (ready.printable or (job.draft and ready.draftable)):
             raise Refused("refused_locale", sheet=definition.id, locale=tag, reason=ready.reason)
-    drafts = any(not readiness(definition, tag, print_when).printable for tag in job.tags)
+    drafts = any(not readiness(definition, tag, print_when, books(tag)).printable for tag in job.tags)
     return replace(job, draft=job.draft and drafts)
 
 
-def _page(definition: Definition, answers: Mapping[str, Any] | None, job: PrintJob, code: str) -> Page:
-    return _laid_out(_sheet(definition, answers, job), job, code)
+def _page(
+    definition: Definition, answers: Mapping[str, Any] | None, job: PrintJob, code: str, books: Books = catalogue
+) -> Page:
+    return _laid_out(_sheet(definition, answers, job), job, [books(tag) for tag in job.tags], code)
 
 
 def _sheet(
@@ -236,8 +244,9 @@ def _sheet(
     return sheet
 
 
-def _laid_out(sheet: documents.Sheet, job: PrintJob, code: str, letterhead: tuple[str, ...] = ()) -> Page:
-    books = [catalogue(tag) for tag in job.tags]
+def _laid_out(
+    sheet: documents.Sheet, job: PrintJob, books: Sequence[Catalogue], code: str, letterhead: tuple[str, ...] = ()
+) -> Page:
     _printable(sheet, books, letterhead)
     options = Options(job.paper, job.large, job.ink, job.draft, letterhead)
     return documents.page(sheet, books, options, code=code, fonts=_fonts(job.tags))
@@ -248,9 +257,9 @@ def warm_page(job: PrintJob) -> Page:
     return _page(shipped(job.sheet), None, job, "")
 
 
-def filled_page(definition: Definition, answers: Mapping[str, Any], job: PrintJob) -> Page:
-    """A page of made-up answers for the benchmark; never refused."""
-    return _page(definition, answers, job, new_code())
+def filled_page(definition: Definition, answers: Mapping[str, Any], job: PrintJob, books: Books = catalogue) -> Page:
+    """A page of made-up answers, for a look or a benchmark; never refused."""
+    return _page(definition, answers, job, new_code(), books)
 
 
 def _printable(sheet: documents.Sheet, books: Sequence[Catalogue], letterhead: Sequence[str]) -> None:

@@ -18,14 +18,16 @@ from clinic.domain.answer import Answers, Checked, kept, missing, shown
 from clinic.domain.audience import ABOUTS, RECIPIENTS, SHEETS, About, Recipient, Scope, about_of
 from clinic.domain.definition import Definition, Text
 from clinic.domain.errors import Conflict, Denied, Invalid, NotFound, Refused
+from clinic.domain.facts import PARTNERS
 from clinic.domain.homework import PLAN
 from clinic.i18n.locales import SOURCE
+from clinic.i18n.message import VARIANTS
 from clinic.persistence import audit, texts
 from clinic.persistence.keyholder import Head, KeyView
 from clinic.persistence.models import Autosave, DefinitionText, Part, Record
 from clinic.persistence.store import Store
 from clinic.services import records_parts as parts
-from clinic.services import wordings
+from clinic.services import spoken, wordings
 from clinic.services.records_parts import Form, Opened, RecordView
 from clinic.services.unit_of_work import current, ident, unit_of_work
 from clinic.services.wordings import Wording
@@ -54,7 +56,8 @@ class RecordLine:
 class ForPaper(NamedTuple):
     """What a recipient's sheet is made of. `locale`: the language its wording was sealed in, empty for most.
 
-    `record` and `day` are those of the signed record, if there is one.
+    `record` and `day` are those of the signed record, if there is one. `variant`: the form of address that one partner
+    chose, always empty for both.
     """
 
     definition: Definition
@@ -62,6 +65,7 @@ class ForPaper(NamedTuple):
     locale: str = ""
     record: str = ""
     day: date | None = None
+    variant: str = ""
 
 
 # --------------------------------------------------------------------------- begin
@@ -241,10 +245,10 @@ def for_recipient(
         audit.note(session, "print.view", case=case_id, record=record_id, recipient=_recipient(recipient))
         view, head = _for_paper(store, token, case_id, recipient, definition_id, record_id, beside)
         if head is None:
-            return ForPaper(current(store, definition_id), None)
+            return ForPaper(current(store, definition_id), None, variant=_variant(view, recipient))
         answers, wording = _readable(session, view, head)
-        day = date.fromisoformat(head.held_on)
-        return ForPaper(wording.of(texts.read(session, head.sha)), answers, wording.locale, str(head.record), day)
+        definition, day = wording.of(texts.read(session, head.sha)), date.fromisoformat(head.held_on)
+        return ForPaper(definition, answers, wording.locale, str(head.record), day, _variant(view, recipient))
 
 
 def added_for_recipient(
@@ -301,6 +305,12 @@ def _for_paper(
     if head is not None and (head not in standing(view.heads) or (head.definition, head.about) != wanted):
         raise Refused
     return view, head
+
+
+def _variant(view: KeyView, recipient: Recipient | None) -> str:
+    """How this reader is addressed in a language that has forms for it. The two together: always neutrally."""
+    found = view.card.get(recipient, {}).get("variant", "") if recipient in PARTNERS else ""
+    return found if found in VARIANTS else ""
 
 
 def _readable(session: Session, view: KeyView, head: Head) -> tuple[dict[str, Any], Wording]:
@@ -436,7 +446,7 @@ def _write(
     changes |= _typed_day(store, found, checked)
     one = replace(found, head=parts.next_head(store, found.head, **changes))
     # The parts first: once the row says signed, the trigger lets none of them change.
-    said = wordings.to_seal(one.definition, one.head.about, locale) if sign else None
+    said = wordings.to_seal(one.definition, one.head.about, locale, spoken.books(store)) if sign else None
     parts.write_parts(session, view, one, checked, said=said)
     session.flush()
     _advance(store, session, view, one, rev, signed=sign)

@@ -26,12 +26,12 @@ from clinic.domain.facts import PARTNERS, Partner
 from clinic.domain.release import RELEASED, Released
 from clinic.domain.rules import EVERY
 from clinic.domain.ruling import Ruling
-from clinic.i18n.catalogue import Catalogue, catalogue
+from clinic.i18n.catalogue import Catalogue
 from clinic.persistence import audit
 from clinic.persistence.keyholder import Head, KeyView
 from clinic.persistence.models import Case, Part
 from clinic.persistence.store import Store
-from clinic.services import cases, records
+from clinic.services import cases, records, spoken
 from clinic.services import records_parts as parts
 from clinic.services.definitions import library
 from clinic.services.records_parts import Opened
@@ -100,7 +100,7 @@ def _of_record(store: Store, session: Session, view: KeyView, source: Opened) ->
         replace(offer, shared=(str(source.row.id), offer.place) in gone)
         for one in placed
         if one.name in answers
-        for offer in _items(one, answers[one.name], catalogue(_language(card, one.scope)))
+        for offer in _items(one, answers[one.name], spoken.book(store, _language(card, one.scope)))
     )
     day = date.fromisoformat(source.head.held_on)
     title = source.definition.title

@@ -7,7 +7,7 @@ from typing import Any
 from clinic.domain.audience import About, Scope
 from clinic.domain.definition import Definition
 from clinic.domain.wording import SEALED, as_said, spoken
-from clinic.i18n.catalogue import catalogue
+from clinic.i18n.catalogue import Books
 from clinic.persistence.keyholder import Head, KeyView
 from clinic.persistence.models import Part
 
@@ -27,11 +27,11 @@ class Wording:
 NONE = Wording("", {})
 
 
-def to_seal(definition: Definition, about: About, locale: str) -> dict[Scope, dict[str, Any]]:
+def to_seal(definition: Definition, about: About, locale: str, books: Books) -> dict[Scope, dict[str, Any]]:
     """What goes into each part of a record that is finished in this language; empty for most kinds."""
     if definition.kind not in SEALED:
         return {}
-    words = spoken(definition, about, catalogue(locale).text)
+    words = spoken(definition, about, books(locale).text)
     return {scope: {"locale": locale, "words": mine} for scope, mine in words.items()}
 
 

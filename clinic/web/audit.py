@@ -46,6 +46,7 @@ GROUPS: Final = {
     "rotation": lazy_gettext("Keys"),
     "session": lazy_gettext("Sign-ins"),
     "transfer": lazy_gettext("Transfers"),
+    "translation": lazy_gettext("Translations"),
     "verify": lazy_gettext("Checks"),
 }
 # What each verb of the audit says to a reader.
@@ -133,6 +134,14 @@ WORDS: Final = {
     "session.unlocked": lazy_gettext("came back to a covered screen"),
     "transfer.asked": lazy_gettext("asked for a transfer"),
     "transfer.done": lazy_gettext("transferred the case"),
+    "translation.commented": lazy_gettext("commented on a translation"),
+    "translation.exported": lazy_gettext("wrote translations into their files"),
+    "translation.granted": lazy_gettext("gave a language to an account"),
+    "translation.marked": lazy_gettext("reviewed or approved translations"),
+    "translation.proved": lazy_gettext("printed a proof of a translation"),
+    "translation.proposed": lazy_gettext("changed translations"),
+    "translation.revoked": lazy_gettext("took a language from an account"),
+    "translation.dismissed": lazy_gettext("dismissed a warning about a translation"),
     "verify.done": lazy_gettext("checked the records"),
 }
 

@@ -18,10 +18,12 @@ from clinic.services import break_glass, cases, notices, previews, records, seco
 from clinic.services.prints import PrintJob
 from clinic.services.records import RecordLine
 from clinic.services.shelf import active, on_shelf
+from clinic.services.spoken import books
 from clinic.web.clinic import press, settings, store
 from clinic.web.doors import opens
 from clinic.web.filters import fill, problem
 from clinic.web.session import actor, token
+from clinic.web.workbench import translates
 
 bp = Blueprint("desk", __name__)
 
@@ -98,6 +100,7 @@ def menu() -> list[Place]:
         ("appointments.day", _("Day")),
         ("desk.supervision_list", _("Supervision")),
         ("team.page", _("Team")),
+        ("workbench.languages", _("Translations")),
         ("desk.preview_shelf", _("Previews")),
         ("sheets.shelf", _("Worksheets")),
         ("entry.page", _("Enter a code")),
@@ -109,7 +112,7 @@ def menu() -> list[Place]:
     return [
         Place(endpoint, text, waits() if endpoint == "desk.waiting" else 0)
         for endpoint, text in names
-        if opens(endpoint)
+        if opens(endpoint) and (endpoint != "workbench.languages" or translates())
     ]
 
 
@@ -223,7 +226,7 @@ def preview() -> ResponseReturnValue:
         words = _("Made-up words, to show how an answer looks.")
     job = PrintJob(sheet.id, recipient, tag, paper=settings().paper, draft=True)
     try:
-        made = previews.preview(press(), sheet, job, words)
+        made = previews.preview(press(), sheet, job, words, books(store()))
     except Denied:
         raise
     except ClinicError as error:

@@ -26,6 +26,7 @@ READERS: Final = frozenset({"counsellor", "supervisor", "admin"})  # stand befor
 WRITERS: Final = frozenset({"counsellor", "supervisor"})
 ALONGSIDE: Final = frozenset({"supervisor", "admin"})  # read a case that is not their own
 ADMIN: Final = frozenset({"admin"})
+TONGUES: Final = frozenset({"translator", "counsellor", "supervisor"})  # inside, the languages each has a right for
 AGENDA: Final = frozenset({"counsellor", "front_desk"})  # own cases, or of all cases start and code
 NUMBER: Final = re.compile(r"(127\.0\.0\.1|\[::1\])(?P<port>:\d{1,5})?")
 FIRST: Final = "desk.home"  # leads everybody to where their role begins
@@ -144,6 +145,14 @@ DOORS: Final[dict[str, Door]] = {
     "rights.due": Door(COUNSELLOR),
     "rights.backups": Door(frozenset({"admin"})),
     "rights.back_up": Door(frozenset({"admin"})),
+    # translations
+    "workbench.languages": Door(TONGUES),
+    "workbench.language": Door(TONGUES),
+    "workbench.listing": Door(TONGUES),
+    "workbench.edit": Door(TONGUES),
+    "workbench.preview": Door(TONGUES),
+    "workbench.proof": Door(TONGUES),
+    "workbench.exchange": Door(TONGUES),
     # records
     "records.start": Door(WRITERS),
     "records.edit": Door(READERS),

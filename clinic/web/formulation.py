@@ -22,6 +22,7 @@ from clinic.domain.tables import as_day
 from clinic.services import cases, choices, fairness, prints, records
 from clinic.services.definitions import definitions, library, tables
 from clinic.services.readiness import readiness
+from clinic.services.spoken import book
 from clinic.web import diagram, why
 from clinic.web.clinic import settings, store
 from clinic.web.filters import wrong
@@ -232,7 +233,7 @@ def _unready(one: Suggestion, case: cases.CasePage) -> str:
     """The language of this reader's paper, if the sheet is only a draft in it or not there yet."""
     tag = case.paper_of(one.recipient)["locale"]
     known = definitions().get(one.sheet)
-    ready = readiness(known, tag, settings().print_when) if known else None
+    ready = readiness(known, tag, settings().print_when, book(store(), tag)) if known else None
     return "" if ready is None or ready.printable else tag
 
 

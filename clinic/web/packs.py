@@ -1,10 +1,11 @@
-"""Packs: what is due for a case or a day, ticked in the staff layer, and printed by the readers' views alone.
+"""Packs: what is due for a case or a day, ticked in the staff layer, or a list; then read, item by item, then printed.
 
-A request that prints opens no staff layer, and the page that it may come back with is made of what was posted.
+A request that shows what leaves the room, or prints it, opens the readers' views alone, each item's in a request of its
+own. The page around them is made of what was posted. What is shut has one constant line in the place of its answers.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from io import BytesIO
 from typing import Any, Final
@@ -21,18 +22,24 @@ from wtforms.fields.choices import SelectChoice
 from clinic.domain.audience import RECIPIENTS, Recipient
 from clinic.domain.definition import Definition, Text
 from clinic.domain.errors import ClinicError, NotFound, Refused
-from clinic.services import appointments, cases, packs, records
-from clinic.services.packs import How, Item, NothingPrinted, Offer
+from clinic.i18n.locales import NAMES
+from clinic.services import appointments, cases, pack_list, packs, records
+from clinic.services.pack_list import BadList
+from clinic.services.packs import How, Item, Looked, NothingPrinted, Offer, PackEmpty, PackFull
+from clinic.services.spoken import books
 from clinic.web.appointments import clock, day_of
 from clinic.web.clinic import press, settings, store
 from clinic.web.filters import fill, problem
 from clinic.web.session import token
-from clinic.web.sheets import GROUPS, letterhead
+from clinic.web.sheets import GROUPS, MARKED, letterhead, unready_words
 
 bp = Blueprint("packs", __name__)
 
 MAKES: Final = frozenset({"print", "download", "zip"})
-PART: Final = "|"
+LOOKS: Final = frozenset({"look", MARKED})
+PART: Final = "|"  # in the value of an item: where, for whom, which sheet, its paper, the mark of what was shown
+CHOSEN: Final = 6  # parts of an item on the page where it is chosen
+USUAL: Final = ("", "", "1")  # language, second language, copies
 
 
 class PackForm(FlaskForm):
@@ -45,6 +52,9 @@ class PackForm(FlaskForm):
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
+        self.draft.data = self.draft.data or _do() == MARKED
+        if not (self.is_submitted() and "goes" in request.form):
+            self.goes.data = "stays"  # it is asked where the answers are shown
         self.goes.choices = [
             SelectChoice(value="stays", label=_("It stays here")),
             SelectChoice(value="home", label=_("It goes home. I asked: paper is safe there")),
@@ -63,7 +73,7 @@ class PackForm(FlaskForm):
 
 @dataclass(frozen=True)
 class Line:
-    """One sheet in the list: what is posted for it, and how it stands."""
+    """One sheet to choose: what is posted for it, and how it stands."""
 
     value: str
     title: Text
@@ -71,7 +81,6 @@ class Line:
     day: date | None = None
     filled: bool = False
     ticked: bool = True
-    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,16 @@ class Group:
     lines: tuple[Line, ...]
     at: datetime | None = None
     who: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One sheet as it would leave: what is posted for it, and to have a copy in `each` of its languages."""
+
+    value: str
+    each: str
+    title: Text
+    found: Looked
 
 
 # --------------------------------------------------------------------------- one case
@@ -95,24 +114,26 @@ def case(case_id: object) -> ResponseReturnValue:
     group = Group(page.code, tuple(_offered(_of_case(page.id), one) for one in due))
     rest = [_offered(_of_case(page.id), one, False) for one in listed if _id(one) not in there]
     more = [(name, [_either(page.id, one) for one in sheets]) for name, sheets in _grouped(known)]
-    return _page(page, None, [group], _items([group], {page.id: page.code}), rest=rest, more=more)
+    return _choice(page, None, [group], {page.id: page.code}, rest=rest, more=more)
 
 
 @bp.post("/cases/<uuid:case_id>/pack")
 def make_case(case_id: object) -> ResponseReturnValue:
-    """The pack of one case."""
+    """What leaves the room with the pack of one case; then the pack."""
     one = cases.name(store(), token(), str(case_id))
-    return _made(one, None, _posted({one.id: one.code}))
+    return _looked_or_made(one, None, _posted({one.id: one.code}))
 
 
 # --------------------------------------------------------------------------- one day
 @bp.post("/day/pack")
 def day() -> ResponseReturnValue:
-    """The own meetings of a day: staff layer of each to choose; then the pack."""
+    """The own meetings of a day: staff layer of each to choose, or a list; what leaves the room; then the pack."""
     shown = day_of(request.form.get("day", ""), appointments.today(store()))
     codes = {id_: code for code, id_ in packs.codes(store(), token()).items()}
-    if _do() in MAKES:
-        return _made(None, shown, _posted(codes))
+    if _do() == "list":
+        return _listed(shown, codes)
+    if _do() in MAKES or _do() in LOOKS:
+        return _looked_or_made(None, shown, _posted(codes))
     groups = [
         Group(
             one.code,
@@ -123,7 +144,32 @@ def day() -> ResponseReturnValue:
         )
         for one in packs.sessions_of(store(), token(), shown)
     ]
-    return _page(None, shown, groups, _items(groups, codes))
+    return _choice(None, shown, groups, codes)
+
+
+# --------------------------------------------------------------------------- a list
+def _listed(shown: date, codes: dict[str, str]) -> ResponseReturnValue:
+    """What a list names, as it would leave the room; or the list again with its faults. Own cases only."""
+    text, form = request.form.get("list", ""), PackForm()
+    try:
+        if file := request.files.get("file"):
+            text = pack_list.text_in(file.read(pack_list.SIZE + 1)) or text
+        elif len(text.encode()) > pack_list.SIZE:
+            pack_list.text_in(text.encode())
+        ids = {code: id_ for id_, code in codes.items()}
+        draft = bool(form.draft.data)
+        known, least = packs.packable(store()), settings().print_when
+        rows = pack_list.read(text, ids, known, least, draft, packs.MOST, books(store()))
+    except BadList as error:
+        known = packs.packable(store()).values()
+        page = {"list": text, "faults": error.faults, "form": form, "sheets": known, "shown": shown}
+        return render_template("web/packs/list.html", **page), error.http
+    copies: dict[tuple[str, ...], int] = {}
+    for row in rows:
+        key = (row.case, "", "", row.to, row.sheet, "", row.locale, row.beside)
+        copies[key] = copies.get(key, 0) + 1
+    values = [PART.join((*key, str(count), "")) for key, count in copies.items()]
+    return _looked(None, shown, _read(values, codes), form)
 
 
 # --------------------------------------------------------------------------- lines and items
@@ -156,105 +202,140 @@ def _grouped(known: dict[str, Definition]) -> list[tuple[str, list[Definition]]]
     return [(name, sheets) for name, sheets in found if sheets]
 
 
-def _items(groups: Iterable[Group], codes: dict[str, str]) -> list[Item]:
-    """The ticked lines as items, as they will be posted."""
-    return _read([line.value for group in groups for line in group.lines if line.ticked], codes)
-
-
 def _posted(codes: dict[str, str]) -> list[Item]:
-    return _read(dict.fromkeys(request.form.getlist("item")), codes)
+    """What is ticked; and to be looked at again, what was not ready in a language."""
+    values = request.form.getlist("item")
+    if _do() not in MAKES:
+        values += request.form.getlist("waiting")
+    return _read(dict.fromkeys(values), codes, frozenset(request.form.getlist("each")))
 
 
-def _read(values: Iterable[str], codes: dict[str, str]) -> list[Item]:
+def _read(values: Iterable[str], codes: dict[str, str], each: frozenset[str] = frozenset()) -> list[Item]:
     """Items by their places. NotFound for anything that no page of ours posts, a foreign case too."""
     found, known = [], packs.packable(store())
     for place, value in enumerate(values, start=1):
+        parts = value.split(PART)
+        if len(parts) == CHOSEN:
+            parts += [*USUAL, ""]
         try:
-            case_id, at, alone, to, sheet, record = value.split(PART)
+            case_id, at, alone, to, sheet, record, locale, beside, copies, seen = parts
             start = datetime.fromisoformat(at) if at else None
             record = str(UUID(record)) if record else ""
+            number = int(copies)
         except ValueError:
             raise NotFound from None
         recipient = next((one for one in RECIPIENTS if one == to), None)
-        if case_id not in codes or sheet not in known or recipient not in known[sheet].recipients:
+        tongues = all(not one or one in NAMES for one in (locale, beside))
+        if case_id not in codes or sheet not in known or recipient not in known[sheet].recipients or not tongues:
+            raise NotFound
+        if not 1 <= number <= packs.MOST:
             raise NotFound
         if recipient is not None:
-            item = Item(place, case_id, codes[case_id], recipient, sheet, record, at=start, alone=alone == "alone")
-            found.append(item)
+            item = Item(place, case_id, codes[case_id], recipient, sheet, record, locale, beside, start)
+            item = replace(item, alone=alone == "alone", copies=number, seen=seen)
+            found.append(replace(item, each=_base(item) in each and recipient == "joint"))
     return found
 
 
-# --------------------------------------------------------------------------- printing
-def _made(one: Any, shown: date | None, items: list[Item]) -> ResponseReturnValue:
-    """The file, or the list again with what is wrong; then nothing was printed."""
+def _base(item: Item) -> str:
+    """What is posted for an item, but for the mark."""
+    at, alone = item.at.isoformat() if item.at else "", "alone" if item.alone else ""
+    paper = (item.locale, item.beside, str(item.copies))
+    return PART.join((item.case, at, alone, item.recipient, item.sheet, item.record, *paper))
+
+
+# --------------------------------------------------------------------------- looking and printing
+def _looked_or_made(one: Any, shown: date | None, items: list[Item]) -> ResponseReturnValue:
+    """What leaves the room; or, once it was shown, the file. If anything is wrong nothing was printed."""
     form = PackForm()
-    if not form.validate():
-        return _again(one, shown, items, form, 422)
+    valid = form.validate()
+    if not items:
+        return _looked(one, shown, items, form, PackEmpty.http, refusal=problem(PackEmpty().message_id))
+    if not valid or _do() not in MAKES:
+        return _looked(one, shown, items, form, 200 if valid else 422)
     if packs.uneven(items) and request.form.get("uneven", "") != _mark(items):
-        return _again(one, shown, items, form, 409)
+        return _looked(one, shown, items, form, 409)
     try:
         made = packs.make(store(), press(), token(), items, form.how(), settings().print_when, whole=True)
     except NothingPrinted as error:
-        return _again(one, shown, items, form, error.http, failed=error.places)
+        return _looked(one, shown, items, form, error.http, error.places)
     except NotFound:
         raise
     except ClinicError as error:
-        return _again(one, shown, items, form, error.http, refusal=fill(problem(error.message_id), error.params))
+        return _looked(one, shown, items, form, error.http, refusal=fill(problem(error.message_id), error.params))
     if made.failed:
-        return _again(one, shown, items, form, Refused.http, failed=made.failed)
+        return _looked(one, shown, items, form, Refused.http, made.failed)
     return send_file(BytesIO(made.data), mimetype=made.mime, as_attachment=_do() != "print", download_name=made.name)
 
 
-def _again(
+def _looked(
     one: Any,
     shown: date | None,
     items: Sequence[Item],
     form: PackForm,
-    status: int,
+    status: int = 200,
     failed: Sequence[int] = (),
     refusal: str = "",
 ) -> ResponseReturnValue:
-    """The list as it was posted; what failed is not ticked any more."""
-    known = packs.packable(store())
-    groups: dict[tuple[datetime | None, str], list[Line]] = {}
-    for item in items:
-        at = item.at.isoformat() if item.at else ""
-        value = PART.join((item.case, at, "alone" if item.alone else "", item.recipient, item.sheet, item.record))
-        bad = item.place in failed
-        line = Line(value, known[item.sheet].title, item.recipient, None, bool(item.record), not bad, bad)
-        groups.setdefault((item.at, item.code), []).append(line)
-    shown_again = [Group(code, tuple(lines), at) for (at, code), lines in groups.items()]
-    left = [item for item in items if item.place not in failed]
+    """Every item as it would leave now. What did not print just now is as what is shut: no answers, no tick."""
     if failed:
         refusal = problem(Refused().message_id)
-    return _page(one, shown, shown_again, left, form, refusal=refusal, status=status)
-
-
-def _page(
-    one: Any,
-    shown: date | None,
-    groups: Sequence[Group],
-    items: Sequence[Item],
-    form: PackForm | None = None,
-    status: int = 200,
-    **more: Any,
-) -> ResponseReturnValue:
-    values = {"refusal": "", "rest": [], "more": []} | more
-    action = url_for("packs.make_case", case_id=one.id) if one else url_for("packs.day")
+    try:
+        found = packs.look(store(), token(), items, form.how(), settings().print_when, failed)
+        ticked = [looked.item for looked in found if looked.copies]
+    except PackFull as error:  # too many to look at: the ticks, to take some away
+        found, ticked, status = [Looked(item) for item in items], list(items), error.http
+        refusal = fill(problem(error.message_id), error.params)
+    groups: dict[tuple[datetime | None, str], list[Shown]] = {}
+    for looked in found:
+        groups.setdefault((looked.item.at, looked.item.code), []).append(_shown(looked))
     page = render_template(
+        "web/packs/look.html",
+        case=one,
+        shown=shown,
+        action=_action(one),
+        groups=groups,
+        form=form,
+        refusal=refusal,
+        full=status == PackFull.http,
+        line=problem(Refused().message_id),
+        ready=any(looked.copies for looked in found),
+        waiting=next((unready_words(one) for looked in found for one in looked.waiting if one.draftable), ""),
+        uneven=packs.uneven(ticked),
+        mark=_mark(ticked),
+        letterhead=letterhead(),
+        clock=clock,
+    )
+    return page, status
+
+
+def _shown(looked: Looked) -> Shown:
+    base, title = _base(looked.item), packs.packable(store())[looked.item.sheet].title
+    return Shown(PART.join((base, looked.seen)), base, title, looked)
+
+
+def _choice(
+    one: Any, shown: date | None, groups: Sequence[Group], codes: dict[str, str], **more: Any
+) -> ResponseReturnValue:
+    """The page where sheets are chosen."""
+    items = _read([line.value for group in groups for line in group.lines if line.ticked], codes)
+    return render_template(
         "web/packs/pack.html",
         case=one,
         shown=shown,
-        action=action,
+        action=_action(one),
         groups=groups,
-        form=form or PackForm(formdata=None),
+        form=PackForm(formdata=None),
         uneven=packs.uneven(items),
-        mark=_mark(items),
         letterhead=letterhead(),
+        sheets=packs.packable(store()).values(),
         clock=clock,
-        **values,
+        **({"rest": [], "more": []} | more),
     )
-    return page, status
+
+
+def _action(one: Any) -> str:
+    return url_for("packs.make_case", case_id=one.id) if one else url_for("packs.day")
 
 
 def _mark(items: Iterable[Item]) -> str:

@@ -27,6 +27,7 @@ from clinic.services.print_sheet import Printed, Unseen
 from clinic.services.prints import PrintJob
 from clinic.services.readiness import Readiness, languages
 from clinic.services.shelf import active, on_shelf
+from clinic.services.spoken import books
 from clinic.web.clinic import press, settings, store
 from clinic.web.filters import fill, problem, wrong
 from clinic.web.session import token
@@ -115,7 +116,7 @@ class PaperForm(FlaskForm):
 def shelf() -> ResponseReturnValue:
     """Every sheet that has a blank version, forms included."""
     groups = _grouped(one for one in active(store()).values() if one.blank)
-    states = {one.id: languages(one, settings().print_when) for _, sheets in groups for one in sheets}
+    states = {one.id: languages(one, settings().print_when, books(store())) for _, sheets in groups for one in sheets}
     return render_template("web/sheets/shelf.html", groups=groups, states=states)
 
 
@@ -125,7 +126,7 @@ def blank() -> ResponseReturnValue:
     sheet = on_shelf(store(), request.form.get("sheet", ""))
     if not sheet.blank:
         raise NotFound
-    form, states = _form({}), languages(sheet, settings().print_when)
+    form, states = _form({}), languages(sheet, settings().print_when, books(store()))
     page: dict[str, Any] = {"sheet": sheet, "form": form, "states": states, "refusal": "", "letterhead": letterhead()}
     if _do() not in PRINTS:
         return render_template("web/sheets/blank.html", **page)
@@ -133,7 +134,9 @@ def blank() -> ResponseReturnValue:
         return render_template("web/sheets/blank.html", **page), 422
     try:
         return _file(
-            print_sheet.blank(press(), form.job(sheet.id), settings().print_when, sheet, settings().letterhead)
+            print_sheet.blank(
+                press(), form.job(sheet.id), settings().print_when, sheet, settings().letterhead, books(store())
+            )
         )
     except ClinicError as error:
         return render_template("web/sheets/blank.html", **page | {"refusal": _sentence(error)}), error.http
@@ -157,8 +160,8 @@ def paper(case_id: object) -> ResponseReturnValue:
     record, opening = request.form.get("record", ""), _do() == "open"
     form = _form(cases.usual_paper(store(), token(), case.id, recipient) if opening else {})
     page: dict[str, Any] = {"case": case, "sheet": sheet, "recipient": recipient, "form": form, "record": record}
-    page |= {"states": languages(sheet, settings().print_when), "refusal": "", "leaves": None, "pictures": []}
-    page["letterhead"] = letterhead()
+    page |= {"states": languages(sheet, settings().print_when, books(store())), "letterhead": letterhead()}
+    page |= {"refusal": "", "leaves": None, "pictures": []}
     waiting = form.unready(page["states"]) if opening else []
     if waiting:  # nobody chose anything yet, so nothing is wrong
         words = {unready_words(one): [each for each in waiting if each.draftable is one.draftable] for one in waiting}

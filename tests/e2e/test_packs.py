@@ -24,7 +24,7 @@ def case(served: Served) -> str:
 
 
 @TONGUES
-def test_from_an_appointment_to_the_pack(walk: Walk, case: str, tongue: str) -> None:
+def test_from_an_appointment_to_the_pack(walk: Walk, served: Served, case: str, tongue: str) -> None:
     page, tomorrow = walk.page, date.today() + timedelta(days=1)
     with signed_in(walk, "ana", tongue):
         page.goto(f"{walk.address}/cases/{case}/work")
@@ -52,6 +52,9 @@ def test_from_an_appointment_to_the_pack(walk: Walk, case: str, tongue: str) -> 
         page.wait_for_url("**/day/pack")
         expect(page.locator("input[name='item']:checked")).to_have_count(3)
         walk.look("pack")
+        page.locator("button[value='look']").click()
+        expect(page.locator(".leaving input[name='item']:checked")).to_have_count(3)
+        walk.look("leaves")
         page.check("#cover")
         with page.context.expect_page() as opened, page.context.expect_event("response") as shown:
             page.locator("button[value='print']").click()
@@ -63,12 +66,23 @@ def test_from_an_appointment_to_the_pack(walk: Walk, case: str, tongue: str) -> 
             one.click()
         page.locator("input[name='item'][value$='|a|partner_intake|']").check()
         walk.look("pack-of-a-case")
-        page.locator("button[value='download']").click()
+        page.locator("button[value='look']").click()
         expect(page.locator("main [role='alert']").first).to_be_visible()  # the other would leave with none
         walk.look("uneven")
         with page.expect_download() as kept:
             page.locator("button[value='zip']").click()
         assert kept.value.suggested_filename.endswith(".zip")
+        page.goto(f"{walk.address}/cases/{case}/pack")
+        page.locator("section:has(#list-title) > details > summary").click()
+        page.fill("#list", "case,sheet,to\nK-0,our_cycle,joint")
+        page.locator("form[enctype] button").click()
+        expect(page.locator("[data-errors]")).to_be_focused()
+        walk.look("list-faults")
+        code = cases.caseload(served.store, accounts.sign_in(served.store, "ana", PASSWORD))[0].code
+        page.fill("#list", f"case,sheet,to\n{code},when_to_get_more_help,joint")
+        page.locator("form[enctype] button").click()
+        expect(page.locator(".leaving input[name='item']:checked")).to_have_count(1)
+        walk.look("list-leaves")
         page.goto(walk.address + "/")
         walk.look("caseload")
     assert walk.wrong == []

@@ -54,7 +54,9 @@ def upgrade() -> None:
         sa.Column("text", sa.String(length=1000), nullable=False),
         key=("id",),
     )
-    op.create_index(op.f("ix_translation_comment_locale_domain_key"), "translation_comment", list(MESSAGE), unique=False)
+    op.create_index(
+        op.f("ix_translation_comment_locale_domain_key"), "translation_comment", list(MESSAGE), unique=False
+    )
     _make(
         "translation_waiver",
         *_message(),

@@ -1,0 +1,232 @@
+"""A sheet in one language for whoever translates it: HTML with one sentence marked, pictures, a PDF, a proof.
+
+Blank, or filled with made-up words: nothing of any client comes near it.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final, TypeVar
+
+from clinic import documents
+from clinic.documents import Fonts, Options
+from clinic.documents.sheet import Speaks
+from clinic.domain.audience import Recipient, about_of
+from clinic.domain.definition import Definition, Text
+from clinic.domain.errors import Unprintable
+from clinic.domain.page import Page
+from clinic.i18n.locales import SOURCE
+from clinic.i18n.message import neutral
+from clinic.persistence.store import Store
+from clinic.press import fonts
+from clinic.press.press import Press, PressError
+from clinic.services import overlay, previews
+from clinic.services.definitions import definitions
+from clinic.services.print_sheet import Undrawn
+
+Made = TypeVar("Made")
+
+START, END = "\ue000", "\ue001"  # round the marked sentence, until it is HTML; no text may hold them (`hidden`)
+TAG: Final = re.compile(r"<title>.*?</title>|<[^>]*>", re.DOTALL)
+IN_CSS: Final = re.compile(r"\\00e00[01]|[\ue000\ue001]")
+MARKED: Final = f"{START}|{END}"
+STEPS: Final = range(280, 800, 20)  # widths of the frame in px
+SHEET_PX, LEAST = 794, 0.62  # width of A4 on a screen; it is not drawn smaller than this
+DPI: Final = 72
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way a definition is laid out: for a recipient, blank or with made-up words."""
+
+    definition: Definition
+    recipient: Recipient
+    filled: bool
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A laid out sheet on its way to a screen or to paper."""
+
+    page: Page = field(repr=False)
+    layout: Layout
+
+
+class _Heard:
+    """English that notes which sentences a layout asks for."""
+
+    def __init__(self) -> None:
+        self.locale, self.dir = SOURCE, "ltr"
+        self.keys: set[str] = set()
+
+    def text(self, text: Text, variant: str = "") -> str:
+        self.keys.add(text.key)
+        return text.en
+
+
+class _Marked:
+    """A language in which one sentence has marks round it, and other words if somebody is typing them."""
+
+    def __init__(self, book: Speaks, key: str, typed: str | None) -> None:
+        self.locale, self.dir = book.locale, book.dir
+        self._book, self._key, self._typed = book, key, typed
+
+    def text(self, text: Text, variant: str = "") -> str:
+        said = self._book.text(text)
+        if text.key != self._key:
+            return said
+        said = said if self._typed is None else self._typed or text.en
+        return "\n\n".join(f"{START}{part}{END}" for part in said.split("\n\n"))
+
+
+def layouts(definition: Definition) -> Iterator[Layout]:
+    """The ways it is laid out: one partner's own sheet stands for both, blank before filled."""
+    first = [one for one in definition.recipients if one != "b"]
+    for filled in (False, True):
+        for recipient in first:
+            if filled or definition.blank:
+                yield Layout(definition, recipient, filled)
+
+
+@lru_cache(maxsize=512)
+def _said(id_: str, recipient: Recipient, filled: bool) -> frozenset[str]:
+    heard = _Heard()
+    _page(Layout(definitions()[id_], recipient, filled), heard, "", Options(draft=True))
+    return frozenset(heard.keys)
+
+
+def says(layout: Layout) -> frozenset[str]:
+    """The keys of all sentences that stand on a layout."""
+    return _said(layout.definition.id, layout.recipient, layout.filled)
+
+
+def on_paper(definition: Definition) -> frozenset[str]:
+    """The keys of all sentences that stand on some paper of a definition."""
+    return frozenset().union(*(says(one) for one in layouts(definition)))
+
+
+def layout_of(key: str, prefers: str = "", others: tuple[str, ...] = ()) -> Layout | None:
+    """Where a sentence is printed: on the preferred definition, on one that holds it, else on any; None for nowhere."""
+    plain = neutral(key)
+    shared = () if others or not plain.startswith("sheet.") else tuple(definitions())
+    for id_ in dict.fromkeys((prefers, *others, *shared)):
+        if id_ in definitions():
+            found = next((one for one in layouts(definitions()[id_]) if plain in says(one)), None)
+            if found is not None:
+                return found
+    return None
+
+
+def marked(store: Store, tag: str, layout: Layout, key: str, typed: str | None = None) -> Page:
+    """The sheet with the sentence of `key` in a `<mark>`; `typed` are its words if they are not saved."""
+    return _page(layout, _Marked(overlay.book(store, tag), neutral(key), typed), MADE_UP, _options(store))
+
+
+def plain(store: Store, tag: str, layout: Layout, key: str = "", typed: str | None = None) -> Page:
+    """The sheet as it prints. Raises Unprintable for a character that no font has."""
+    book: Speaks = overlay.book(store, tag)
+    if typed is not None:
+        book = _Marked(book, neutral(key), typed)
+    page = _page(layout, book, MADE_UP, _options(store))
+    bare = Page(re.sub(MARKED, "", page.html), page.styles, page.lang, page.title)
+    _covered(bare.html, tag, key)
+    return bare
+
+
+MADE_UP: Final = "…"
+
+
+def _options(store: Store) -> Options:
+    return Options(store.settings.paper, draft=True)  # type: ignore[arg-type]
+
+
+def _page(layout: Layout, book: Speaks, made_up: str, options: Options) -> Page:
+    definition, recipient = layout.definition, layout.recipient
+    answers = previews.answers(definition, recipient, made_up) if layout.filled else None
+    sheet = documents.sheet(definition, answers, recipient, about_of(recipient))
+    return documents.page(sheet, [book], options, fonts=_fonts(book.locale))
+
+
+def _fonts(tag: str) -> Fonts:
+    try:
+        return Fonts({tag: fonts.font_stack(tag)}, {tag: fonts.title_stack(tag)})
+    except fonts.FontsMissing:
+        return Fonts()
+
+
+def _covered(html: str, tag: str, key: str) -> None:
+    missing = fonts.uncovered(TAG.sub("", html), tag)
+    if missing:
+        raise Unprintable(missing[0], key or "sheet")
+
+
+# --------------------------------------------------------------------------- on a screen
+def html(page: Page) -> str:
+    """The page as one document for a frame: marks become `<mark>`, styles go inline, the width fits the frame."""
+    said = _with_marks(page.html)
+    styles = "".join(f"<style>{IN_CSS.sub('', css)}</style>" for css in (*page.styles, SCREEN))
+    return said.replace("</head>", f'<meta name="viewport" content="width=device-width">{styles}</head>', 1)
+
+
+def _with_marks(text: str) -> str:
+    """`<mark>` for the marks in running text, none in attributes and titles; the first has the id `here`."""
+    out, end = [], 0
+    for found in TAG.finditer(text):
+        out += [_shown(text[end : found.start()]), re.sub(MARKED, "", found[0])]
+        end = found.end()
+    said = "".join([*out, _shown(text[end:])])
+    return said.replace("<mark>", '<mark id="here">', 1)
+
+
+def _shown(text: str) -> str:
+    return text.replace(START, "<mark>").replace(END, "</mark>")
+
+
+def _zooms() -> str:
+    rules = [
+        f"@media (min-width: {wide}px) {{ html {{ zoom: {min(max(wide / SHEET_PX, LEAST), 1):.3f} }} }}"
+        for wide in STEPS
+    ]
+    return f"html {{ zoom: {LEAST} }} {' '.join(rules)}"
+
+
+SCREEN: Final = (
+    "html { background: #fff; color: #000 } body { padding: 12mm 10mm 16mm 14mm; max-width: 190mm; margin: 0 auto }"
+    " html:dir(rtl) body { padding: 12mm 14mm 16mm 10mm }"
+    " mark { background: #ffe08a; color: inherit; box-shadow: 0 0 0 2px #ffe08a; scroll-margin: 30vh }"
+    f" p, li, td, div {{ overflow-wrap: anywhere }} {_zooms()}"
+)
+
+
+# --------------------------------------------------------------------------- on paper
+def pictures(press: Press, page: Page) -> list[bytes]:
+    """The pages as PNG, the marked sentence in colour."""
+    lit = Page(_with_marks(page.html), tuple(IN_CSS.sub("", css) for css in (*page.styles, LIT)), page.lang, page.title)
+    return _drawn(lambda: _images(press, lit))
+
+
+LIT: Final = "mark { background: #ffe08a; color: inherit }"
+
+
+def _images(press: Press, page: Page) -> list[bytes]:
+    with press.child() as child:
+        return press.images(page, child, DPI)
+
+
+def pdf(press: Press, page: Page) -> bytes:
+    """One page as a PDF."""
+    return _drawn(lambda: press.blank(page))
+
+
+def proof(store: Store, press: Press, tag: str, definition: Definition) -> bytes:
+    """A whole handout to read before it is approved: each of its layouts, one after the other. Raises Unprintable."""
+    pages = [plain(store, tag, one) for one in layouts(definition)]
+    return _drawn(lambda: press.pack([[one] for one in pages]))
+
+
+def _drawn(draw: Callable[[], Made]) -> Made:
+    try:
+        return draw()
+    except PressError as error:
+        raise Undrawn(error.kind) from None

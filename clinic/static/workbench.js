@@ -1,0 +1,99 @@
+// The workbench: counting, inserting, and the printed page that follows what is typed. All of it works without this.
+const form = document.querySelector('[data-workbench]');
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+// -- the open line of the list is in sight, without moving the page --
+const open = document.querySelector('.wb-list [aria-current]:not(.chip)');
+const list = open?.closest('.units');
+if (list) list.scrollTop += open.getBoundingClientRect().top - list.getBoundingClientRect().top - list.clientHeight / 3;
+
+// -- characters, as people count them --
+const signs = 'Segmenter' in Intl ? new Intl.Segmenter() : null;
+const length = (text) => (signs ? [...signs.segment(text)].length : [...text].length);
+for (const field of all('[data-target]')) {
+  const shown = document.getElementById(`${field.id}-count`);
+  const count = () => {
+    shown.querySelector('[data-count]').textContent = length(field.value);
+    shown.classList.toggle('is-over', Boolean(field.dataset.limit) && length(field.value) > Number(field.dataset.limit));
+  };
+  field.addEventListener('input', count);
+  count();
+}
+
+// -- placeholders and glossary words go where the caret is --
+let last = document.querySelector('[data-target]');
+document.addEventListener('focusin', (event) => { if (event.target.matches('[data-target]')) last = event.target; });
+const insert = (text, whole = false) => {
+  if (!last) return;
+  last.focus();
+  if (whole) last.select();
+  last.setRangeText(text, last.selectionStart, last.selectionEnd, 'end');
+  last.dispatchEvent(new Event('input', { bubbles: true }));
+};
+for (const button of all('[data-insert]')) button.addEventListener('click', () => insert(button.dataset.insert));
+for (const button of all('[data-copy]')) button.addEventListener('click', () => insert(button.dataset.copy, true));
+
+// -- a merge: who writes means it --
+for (const field of all('[data-picks]')) {
+  field.addEventListener('input', () => {
+    const radio = field.form.querySelector(`input[type=radio][value="${field.dataset.picks}"]`);
+    if (radio) radio.checked = true;
+  });
+}
+
+// -- the page follows the typing: a form of its own posts into a fresh frame, so that Back stays Back --
+const frame = document.querySelector('[data-paper]');
+if (form && frame) {
+  const post = document.createElement('form');
+  post.method = 'post';
+  post.action = frame.dataset.paper;
+  post.target = 'paper-next';
+  post.hidden = true;
+  document.body.append(post);
+  let shown = frame;
+  let timer = 0;
+  let drawing = null;
+  const draw = () => {
+    drawing?.remove();
+    post.replaceChildren();
+    for (const name of ['csrf_token', ...all('[data-target]', form).map((one) => one.name)]) {
+      const field = document.createElement('textarea');
+      field.name = name;
+      field.value = form.elements[name].value;
+      post.append(field);
+    }
+    const next = shown.cloneNode();
+    drawing = next;
+    next.removeAttribute('src');
+    next.name = 'paper-next';
+    next.style.position = 'absolute';
+    next.style.visibility = 'hidden';
+    next.style.inlineSize = `${shown.clientWidth}px`;
+    shown.after(next);
+    next.addEventListener('load', () => {
+      if (drawing !== next || !next.isConnected) return;
+      shown.remove();
+      next.removeAttribute('style');
+      next.name = 'paper';
+      shown = next;
+      drawing = null;
+    });
+    post.submit();
+  };
+  form.addEventListener('input', (event) => {
+    if (!event.target.matches('[data-target]')) return;
+    clearTimeout(timer);
+    timer = setTimeout(draw, 700);
+  });
+}
+
+// -- find a group by its name --
+const find = document.querySelector('[data-find]');
+if (find) {
+  find.hidden = false;
+  find.querySelector('input').addEventListener('input', (event) => {
+    const wanted = event.target.value.trim().toLocaleLowerCase();
+    for (const one of all('[data-name]')) one.hidden = !one.dataset.name.includes(wanted);
+    for (const one of all('main section')) one.hidden = !one.querySelector('[data-name]:not([hidden])');
+  });
+}

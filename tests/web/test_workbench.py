@@ -1,0 +1,1 @@
+"""The workbench in requests: who finds what, saving, marking, conflicts, previews, proofs, files."""
