@@ -483,9 +483,10 @@ def locales(as_json: bool) -> None:
 
 
 @clinic.group()
-def translations() -> None:
+@click.pass_context
+def translations(context: click.Context) -> None:
     """Work on the catalogues. Needs a checkout."""
-    if resources.checkout() is None:
+    if resources.checkout() is None and context.invoked_subcommand != "export":
         raise click.UsageError("The catalogues are in the checkout, not in the installed package.")
 
 
@@ -516,16 +517,66 @@ def new(locale: str) -> None:
     translations.begin(locale)
 
 
+@translations.command("export")
+@with_settings
+@click.option("--to", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Another checkout.")
+def export_translations(settings: config.Settings, folder: Path | None) -> None:
+    """Write what was translated in the browser into the PO files, for git."""
+    from clinic.persistence.store import Store
+    from clinic.services import overlay_export
+
+    store = Store.open(settings)
+    try:
+        for catalogue, counts in overlay_export.export(store, folder).items():
+            click.echo(f"{catalogue}: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
+    finally:
+        store.close()
+
+
 @translations.command("check")
 @click.argument("locales", metavar="[LOCALE]...", nargs=-1)
-def check_catalogues(locales: Sequence[str]) -> None:
-    """Check the catalogues of each LOCALE, or of all: placeholders, plurals, markup."""
+@click.option("--warnings", is_flag=True, help="Say too what does not break a page. It does not fail the check.")
+def check_catalogues(locales: Sequence[str], warnings: bool) -> None:
+    """Check the catalogues of each LOCALE, or of all: drift, placeholders, plurals, markup, signs without a font."""
     from clinic.services import translations
 
     problems = translations.check(locales)
     for problem in problems:
         click.echo(f"clinic: {problem}", err=True)
+    for line in translations.check(locales, warnings=True) if warnings else ():
+        if line not in problems:
+            click.echo(line)
     sys.exit(1 if problems else 0)
+
+
+@translations.command("export-file")
+@click.argument("locale")
+@click.option("--handout", default="", help="The id of one sheet; without it the whole language.")
+@click.option("--domain", type=click.Choice(["handouts", "messages"]), default="handouts", show_default=True)
+@click.option("--format", "format_", type=click.Choice(["po", "xliff"]), default="po", show_default=True)
+@click.option("--out", type=FILE, required=True)
+def export_file(locale: str, handout: str, domain: Any, format_: Any, out: Path) -> None:
+    """Write a file for a translator's own program, from the catalogues."""
+    from clinic.services import exchange
+
+    out.write_bytes(exchange.file_out(locale, handout, domain, format_))
+
+
+@translations.command("import-file")
+@click.argument("locale")
+@click.argument("file", type=THERE)
+@click.option("--write", is_flag=True, help="Write what is new. Without it, only say what the file would do.")
+@click.option("--mine", is_flag=True, help="Take the file's words also where the catalogue has changed since.")
+def import_file(locale: str, file: Path, write: bool, mine: bool) -> None:
+    """Say what a translator's FILE would change in the catalogues of LOCALE; write it as drafts."""
+    from clinic.services import exchange
+
+    incoming = exchange.file_in(locale, file)
+    for line in exchange.report(incoming):
+        click.echo(line)
+    if write:
+        choices = {one.source.ref: "mine" for one in incoming.of("conflict")} if mine else {}
+        click.echo(f"{exchange.write_files(incoming, choices)} written as drafts")
 
 
 @clinic.command()

@@ -5,7 +5,7 @@ import re
 import time
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -101,7 +101,9 @@ def demo(instance: Path | None = None, environment: Mapping[str, str] = os.envir
     """Return the settings of the demo: `instance/demo` of the checkout, or the instance that is named."""
     root = resources.checkout()
     named = instance or environment.get("CLINIC_INSTANCE_PATH")
-    return load(named or (root / "instance" / "demo" if root else None), environment)
+    found = load(named or (root / "instance" / "demo" if root else None), environment)
+    made = found.instance / CONFIG_FILE  # the demo writes one when it makes its instance, and was not asked yet
+    return found if made.exists() or "CLINIC_PRINT_WHEN" in environment else replace(found, print_when="complete")
 
 
 def keep_time(settings: Settings) -> None:

@@ -32,6 +32,7 @@ MESSAGES = {
     "busy": "The store is busy. Try again in a moment.",
     "stale_page": "This page is older than your sign-in. Go back, reload it, and send it again.",
     "bad_request": "The browser sent something this page does not understand.",
+    "upload": "This file is not taken.",
     "unexpected": "Something went wrong here. What you saved is safe. Incident {incident}.",
     "usage": "{problem}",
 }

@@ -13,7 +13,7 @@ from clinic import resources
 from clinic.domain.definition import Text
 from clinic.i18n.compiling import compile_po
 from clinic.i18n.locales import SOURCE, Direction, locale
-from clinic.i18n.message import STATES, VARIANT, Domain, Entry, State, state_now
+from clinic.i18n.message import STATES, VARIANT, Domain, Entry, State, state_now, variant_of
 from clinic.i18n.plurals import categories
 
 NOTHING: Final = Entry()
@@ -56,11 +56,10 @@ class Catalogue:
             return "approved"
         return state_now(self._entries.get(text.key, NOTHING), text.en)
 
-    def variants(self, texts: Iterable[Text]) -> frozenset[str]:
-        """The variants in which this language has any of these sentences."""
-        wanted = {text.key for text in texts}
-        found = (key.rpartition(VARIANT) for key, entry in self._entries.items() if VARIANT in key and entry.text)
-        return frozenset(variant for stem, _, variant in found if stem in wanted)
+    def variants(self) -> frozenset[str]:
+        """The forms of address in which this language has any sentence."""
+        found = {variant_of(key) for key, entry in self._entries.items() if VARIANT in key and entry.text}
+        return frozenset(found - {""})
 
     def missing(self, texts: Iterable[Text]) -> list[Text]:
         """The sentences this language does not have, or has only for an older English."""

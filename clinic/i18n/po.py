@@ -17,6 +17,7 @@ from clinic.i18n.compiling import STATES
 
 WIDTH: Final = 100
 UNITS: Final = 20_000  # messages a file may have
+Where = tuple[str | None, str]  # context and source of a message
 KEYWORD: Final = re.compile(r'(msgctxt|msgid_plural|msgid|msgstr)(?:\[(\d)\])?\s*"(.*)"\Z', re.DOTALL)
 QUOTED: Final = re.compile(r'"(.*)"\Z', re.DOTALL)
 LONE_QUOTE: Final = re.compile(r'(?<!\\)(?:\\\\)*"')
@@ -155,19 +156,28 @@ class File:
             lines.pop(0)
         return "\n".join(lines)
 
-    def edited(self, edits: Mapping[tuple[str | None, str], Edit], width: int = WIDTH) -> bytes:
-        """The file with edits applied, by (context, source). KeyError names a message that is not in the file."""
-        known: dict[tuple[str | None, str], Placed] = {}
+    def edited(
+        self, edits: Mapping[Where, Edit], added: Mapping[Where, Sequence[Message]] | None = None, width: int = WIDTH
+    ) -> bytes:
+        """The file with edits applied, and messages added behind others; both by (context, source).
+
+        KeyError names a message that is not in the file.
+        """
+        known: dict[Where, Placed] = {}
         for one in self.placed:
             known.setdefault((one.message.context, one.message.source), one)
-        if unknown := edits.keys() - known.keys():
+        more = added or {}
+        if unknown := (edits.keys() | more.keys()) - known.keys():
             raise KeyError(next(iter(unknown)))
         lines = list(self.lines)
-        for where in sorted(edits, key=lambda where: known[where].start, reverse=True):
+        for where in sorted(edits.keys() | more.keys(), key=lambda where: known[where].start, reverse=True):
             one = known[where]
             ends = "\r" if lines[one.words].endswith("\r") else ""
-            new = _edited([line.rstrip("\r") for line in lines[one.start : one.end]], one, edits[where], width)
-            lines[one.start : one.end] = _like(lines[one.start : one.end], new, ends)
+            for message in reversed(more.get(where, ())):
+                lines[one.end : one.end] = [line + ends for line in ("", *rendered(message, width).split("\n"))]
+            if where in edits:
+                new = _edited([line.rstrip("\r") for line in lines[one.start : one.end]], one, edits[where], width)
+                lines[one.start : one.end] = _like(lines[one.start : one.end], new, ends)
         return "\n".join(lines).encode(self.charset)
 
 

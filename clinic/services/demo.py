@@ -5,7 +5,7 @@ It touches only an empty folder or a demo instance; that an instance is a demo i
 
 import secrets
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, time, timedelta
@@ -14,16 +14,17 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
-from clinic.config import Settings
+from clinic.config import CONFIG_FILE, Settings
 from clinic.domain.answer import Checked, gather, leaves
 from clinic.domain.definition import Definition
 from clinic.domain.errors import Usage
 from clinic.domain.homework import PLAN
+from clinic.i18n.locales import translated
 from clinic.persistence import keyholder_client
 from clinic.persistence.models import Account
 from clinic.persistence.store import Store, create
 from clinic.press.press import Press
-from clinic.services import accounts, appointments, cases, course, print_sheet, records, release
+from clinic.services import accounts, appointments, cases, course, print_sheet, records, release, translators
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from clinic.services.print_sheet import Printed
@@ -42,6 +43,15 @@ COLLEAGUES: Final = (
     ("frontdesk", "front_desk", "Jo Marten"),
     ("translator", "translator", "Amal Idris"),
 )
+
+# Who works on which languages: account -> language -> whether they review there.
+LANGUAGES: Final = {
+    "translator": dict.fromkeys(("es", "ar", "fr", "de", "he", "hi", "zh-Hans"), False),
+    ACCOUNT: {"es": True},
+    SUPERVISOR: {"ar": True},
+}
+# The drafts that come with the program print in the demo, so that a newcomer sees them.
+SETTINGS: Final = 'print_when = "complete"\n'
 
 
 @dataclass(frozen=True)
@@ -122,11 +132,21 @@ def _staff(store: Store, password: str) -> None:
         else:
             there[name] = accounts.create_account(store, name, password, display, role)
     accounts.set_supervisor(store, there[ACCOUNT], there[SUPERVISOR])
+    _languages(store, there, accounts.sign_in(store, "admin", password))
+
+
+def _languages(store: Store, people: Mapping[str, str], token: str) -> None:
+    """The languages that the demo's people work on, as far as there are files of them."""
+    known = {one.tag for one in translated()}
+    for name, mine in LANGUAGES.items():
+        translators.change(store, token, people[name], {tag: mine[tag] for tag in mine if tag in known})
+    accounts.sign_out(store, token)
 
 
 def _make(settings: Settings) -> None:
     if _is_empty(settings.instance):
         create(settings, definitions().values(), demo=True)
+        keep(settings.instance / CONFIG_FILE, SETTINGS.encode())
 
 
 def _nobody(store: Store) -> bool:

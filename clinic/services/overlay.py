@@ -2,7 +2,7 @@
 
 An edit names the revision it was made from; the first one wins, and the others get what stands (`Conflict`). Whoever
 edits locks the language, so that its count of edits tells every process what is new (`spoken`). The database holds
-edits beside the files; `translators_export` writes them back into the files.
+edits beside the files; `overlay_export` writes them back into the files.
 """
 
 import json
@@ -129,7 +129,7 @@ def propose(
         who = _who(session, tag)
         found = source_of(store, domain, key)
         audit.note(session, "translation.proposed", locale=tag, message=found.ref)
-        made = _write(store, session, who, tag, found, change, _next(session, tag), _why(why))
+        made = _write(store, session, who, tag, found, change, next_version(session, tag), _why(why))
     spoken.forget()
     return made
 
@@ -145,7 +145,7 @@ def propose_all(
     with unit_of_work(store, token, write=True) as session:
         who = _who(session, tag)
         audit.note(session, "translation.proposed", locale=tag, messages=len(changes))
-        v = _next(session, tag)
+        v = next_version(session, tag)
         for change in changes:
             try:
                 found = source_of(store, change.domain, change.key)
@@ -166,7 +166,7 @@ def mark(store: Store, token: str, tag: str, domain: Domain, key: str, rev: int,
         who = _who(session, tag, reviews=True)
         found = source_of(store, domain, key)
         audit.note(session, "translation.marked", locale=tag, message=found.ref, state=state)
-        made = _mark(store, session, who, tag, found, rev, state, _next(session, tag))
+        made = _mark(store, session, who, tag, found, rev, state, next_version(session, tag))
     spoken.forget()
     return made
 
@@ -183,7 +183,7 @@ def mark_all(
     with unit_of_work(store, token, write=True) as session:
         who = _who(session, tag, reviews=True)
         audit.note(session, "translation.marked", locale=tag, messages=len(wanted), state=state)
-        v = _next(session, tag)
+        v = next_version(session, tag)
         for domain, key, rev in wanted:
             try:
                 found = source_of(store, domain, key)
@@ -222,7 +222,7 @@ def _who(session: Session, tag: str, reviews: bool = False) -> UUID:
     return scope.account
 
 
-def _next(session: Session, tag: str) -> int:
+def next_version(session: Session, tag: str) -> int:
     """Count one more edit of a language; until the commit nobody else edits it."""
     table, connection = TranslationVersion.__table__, session.connection()
     dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite

@@ -163,20 +163,19 @@ def _covered(html: str, tag: str, key: str) -> None:
 
 # --------------------------------------------------------------------------- on a screen
 def html(page: Page) -> str:
-    """The page as one document for a frame: marks become `<mark>`, styles go inline, the width fits the frame."""
-    said = _with_marks(page.html)
+    """The page as one document for a frame: marks become `<mark>`, the first with the id `here`, styles go inline, the width fits the frame."""
+    said = _with_marks(page.html).replace("<mark>", '<mark id="here">', 1)
     styles = "".join(f"<style>{IN_CSS.sub('', css)}</style>" for css in (*page.styles, SCREEN))
     return said.replace("</head>", f'<meta name="viewport" content="width=device-width">{styles}</head>', 1)
 
 
 def _with_marks(text: str) -> str:
-    """`<mark>` for the marks in running text, none in attributes and titles; the first has the id `here`."""
+    """`<mark>` for the marks in running text, none in attributes and titles."""
     out, end = [], 0
     for found in TAG.finditer(text):
         out += [_shown(text[end : found.start()]), re.sub(MARKED, "", found[0])]
         end = found.end()
-    said = "".join([*out, _shown(text[end:])])
-    return said.replace("<mark>", '<mark id="here">', 1)
+    return "".join([*out, _shown(text[end:])])
 
 
 def _shown(text: str) -> str:

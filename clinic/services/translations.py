@@ -10,7 +10,7 @@ from clinic.domain.answer import WRONG
 from clinic.domain.definition import Definition, Text
 from clinic.domain.errors import MESSAGES, Usage
 from clinic.domain.reminder import REMINDER
-from clinic.i18n import checks, extracting, merging, plurals
+from clinic.i18n import checks, extracting, merging, plurals, units
 from clinic.i18n.catalogue import catalogue
 from clinic.i18n.compiling import STATES
 from clinic.i18n.glossary import BrokenGlossary, Term, glossary
@@ -23,7 +23,7 @@ from clinic.services.definitions import definitions, library, tables
 
 # --------------------------------------------------------------------------- the English
 def handout_texts() -> Iterator[Text]:
-    """Every sentence of definitions, library, weights, sheet words, errors and checks."""
+    """Every sentence of definitions, library, weights, sheet words, errors, checks and files."""
     for definition in definitions().values():
         yield from definition.texts()
     yield from library().texts()
@@ -33,6 +33,7 @@ def handout_texts() -> Iterator[Text]:
     yield from (Text(f"error.{id_}", text) for id_, text in MESSAGES.items())
     yield from (Text(f"wrong.{id_}", text) for id_, text in WRONG.items())
     yield from checks.sentences()
+    yield from units.sentences()
 
 
 def sources(domain: Domain) -> Mapping[str, Source]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic.domain import roles
@@ -41,29 +41,38 @@ def rights_of(store: Store, token: str, account_id: str) -> Mapping[str, bool]:
 
 def grant(store: Store, token: str, account_id: str, tag: str, reviews: bool = False) -> None:
     """Let an account work on a language, or change whether it reviews. Raises StepUp, Denied, NotFound, Invalid."""
+    change(store, token, account_id, {tag: reviews})
+
+
+def revoke(store: Store, token: str, account_id: str, tag: str) -> None:
+    """Take a language away from an account; what it wrote stays. Raises StepUp, Denied."""
+    change(store, token, account_id, {tag: None})
+
+
+def change(store: Store, token: str, account_id: str, wanted: Mapping[str, bool | None]) -> None:
+    """Several languages at once: whether the account reviews there, None to take it away. What it has stays as it is.
+
+    Raises StepUp, Denied, NotFound, Invalid (no language, or a role that translates nothing).
+    """
     who = _admin(store, token)
-    if tag not in NAMES or tag == SOURCE:
+    if not wanted.keys() <= NAMES.keys() - {SOURCE}:
         raise Invalid({"locale": "not_an_option"})
     with unit_of_work(store, token, write=True) as session:
         second_person.must_be_confirmed(session, who)
         account = session.get(Account, ident(account_id))
         if account is None:
             raise NotFound
-        if not roles.rights(account.role).translates:
+        if not roles.rights(account.role).translates and any(one is not None for one in wanted.values()):
             raise Invalid({"locale": "not_an_option"})
-        audit.note(session, "translation.granted", account=account.id, locale=tag, reviews="yes" if reviews else "no")
-        session.merge(TranslationRight(account_id=account.id, locale=tag, reviews=reviews))
-
-
-def revoke(store: Store, token: str, account_id: str, tag: str) -> None:
-    """Take a language away from an account; what it wrote stays. Raises StepUp, Denied."""
-    who = _admin(store, token)
-    with unit_of_work(store, token, write=True) as session:
-        second_person.must_be_confirmed(session, who)
-        account = ident(account_id)
-        audit.note(session, "translation.revoked", account=account, locale=tag)
-        mine = (TranslationRight.account_id == account) & (TranslationRight.locale == tag)
-        session.execute(delete(TranslationRight).where(mine))
+        have = _of(session, account.id)
+        for tag, reviews in wanted.items():
+            if reviews is None and tag in have:
+                audit.note(session, "translation.revoked", account=account.id, locale=tag)
+                session.delete(session.get_one(TranslationRight, (account.id, tag)))
+            elif reviews is not None and have.get(tag) is not reviews:
+                kind = "reviews" if reviews else "translates"
+                audit.note(session, "translation.granted", account=account.id, locale=tag, kind=kind)
+                session.merge(TranslationRight(account_id=account.id, locale=tag, reviews=reviews))
 
 
 def _admin(store: Store, token: str) -> Who:

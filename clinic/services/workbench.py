@@ -70,20 +70,22 @@ class Group:
         return definitions().get(self.id) if self.kind in ("sheet", "form") else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unit:
-    """One message of a language, with its state beside the present English."""
+    """One message of a language. `state` is that beside the present English."""
 
     source: Source
     entry: Entry
+    state: State
 
     @property
     def ref(self) -> str:
         return self.source.ref
 
     @property
-    def state(self) -> State:
-        return state_now(self.entry, self.source.en)
+    def open(self) -> bool:
+        """Whether it waits for words that somebody can give it here. A variant may stay empty."""
+        return self.state in UNFINISHED and not (self.source.guard or self.source.variant)
 
     @property
     def text(self) -> str:
@@ -222,20 +224,26 @@ def reviews(store: Store, token: str, tag: str) -> bool:
 def units(store: Store, tag: str, within: Group) -> list[Unit]:
     """The messages of a group, in its order, and those variants that have words."""
     have = overlay.entries(store, tag, within.domain)
+    spoken = {neutral(key) for key in have if VARIANT in key} if within.domain == "handouts" else set()
     found = []
     for source in within.sources:
-        found.append(Unit(source, have.get(source.key) or _NONE))
-        if within.domain == "handouts":
-            found += [Unit(one, have[one.key]) for one in variants(source) if one.key in have]
+        found.append(_unit(source, have))
+        if source.key in spoken:
+            found += [_unit(one, have) for one in variants(source) if one.key in have]
     return found
 
 
 _NONE: Final = Entry("", {}, "untranslated")
 
 
+def _unit(source: Source, have: Mapping[str, Entry]) -> Unit:
+    entry = have.get(source.key, _NONE)
+    return Unit(source, entry, state_now(entry, source.en))
+
+
 def unit(store: Store, tag: str, source: Source) -> Unit:
     """One message of a language."""
-    return Unit(source, overlay.entries(store, tag, source.domain).get(source.key) or _NONE)
+    return _unit(source, overlay.entries(store, tag, source.domain))
 
 
 def tally(store: Store, tag: str, within: Iterable[Source], domain: Domain) -> Counter[str]:
@@ -259,18 +267,16 @@ def share(counted: Mapping[str, int], least: State) -> int:
     return 100 * high // total if total else 100
 
 
-def chosen(
-    found: Sequence[Unit], which: Filter, me: str, print_when: str, fails: Callable[[Unit], bool]
-) -> list[Unit]:
+def chosen(found: Sequence[Unit], which: Filter, me: str, print_when: str, fails: Callable[[Unit], bool]) -> list[Unit]:
     """The messages that a filter leaves. To review: drafts of others; reviewed ones where only approved ones print."""
     waits = {"draft", "reviewed"} if print_when == "approved" else {"draft"}
     rules: Mapping[Filter, Callable[[Unit], bool]] = {
         "all": lambda _one: True,
-        "todo": lambda one: one.state in UNFINISHED and not one.source.variant,
-        "untranslated": lambda one: one.state == "untranslated" and not one.source.variant,
+        "todo": lambda one: one.open,
+        "untranslated": lambda one: one.open and one.state == "untranslated",
         "changed": lambda one: one.state == "changed",
         "failing": fails,
-        "review": lambda one: one.state in waits and one.entry.by != me,
+        "review": lambda one: one.state in waits and one.entry.by != me and not one.source.guard,
         "mine": lambda one: bool(one.entry.by) and one.entry.by == me,
     }
     return [one for one in found if rules[which](one)]

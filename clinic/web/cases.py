@@ -1,6 +1,6 @@
 """Caseload, a new case, and the two layers of a case page."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from clinic.services.cases import PartnerCard
 from clinic.services.couple import couple_view
 from clinic.services.records import RecordLine
 from clinic.services.shelf import active
+from clinic.services.spoken import book
 from clinic.web import appointments as meetings
 from clinic.web import homework
 from clinic.web.clinic import settings, store
@@ -41,8 +42,18 @@ PATH: Final = (
     ("signals_checkin", ("a", "b")),
     ("map", ("couple",)),
 )
+ONCE: Final = frozenset({"consent_and_secrets_policy", "intake", "partner_intake", "safety_screening"})
 BY_THEMSELVES: Final = (supervision.NOTE, choices.CHOICE)  # begun elsewhere: by a supervisor, on the map
 MORE: Final = ("worksheet", "homework", "review", "note")  # kinds that are begun from the list at the end
+
+
+# How a partner's own sheets speak to them, where their language has forms for it.
+ADDRESS: Final = {
+    "": lazy_gettext("neutral"),
+    "f": lazy_gettext("feminine"),
+    "m": lazy_gettext("masculine"),
+    "formal": lazy_gettext("formal"),
+}
 
 
 class PartnerForm(Form):
@@ -58,6 +69,17 @@ class OwnPartnerForm(PartnerForm):
 
     safe_paper = StringField(lazy_gettext("Where paper is safe"), [Length(max=500)])
     needs = StringField(lazy_gettext("What helps this person"), [Length(max=500)])
+    variant = SelectField(lazy_gettext("Form of address"))
+
+    def offer(self, variants: Container[str], chosen: str) -> None:
+        """The forms of address that this partner's language has; none, and nobody is asked."""
+        self.variant.choices = [
+            SelectChoice(value=name, label=str(label))
+            for name, label in ADDRESS.items()
+            if name in ("", chosen) or name in variants
+        ]
+        if len(self.variant.choices) == 1:
+            del self.variant
 
 
 class CaseForm(FlaskForm):
@@ -87,6 +109,13 @@ class CardForm(CaseForm):
     a = FormField(OwnPartnerForm)
     b = FormField(OwnPartnerForm)
     rev = HiddenField()
+
+    def offer(self, case: cases.CasePage) -> None:
+        """What depends on the languages of this case."""
+        for side in SIDES:
+            mine = case.partners[side]
+            tags = {mine.language, *filter(None, [mine.beside])}
+            self[side].form.offer({one for tag in tags for one in book(store(), tag).variants()}, mine.variant)
 
 
 @bp.get("/")
@@ -136,6 +165,7 @@ def card(case_id: object) -> ResponseReturnValue:
     """Staff layer: languages, paper and what helps each of the two."""
     case = cases.case_page(store(), token(), str(case_id), layer="staff")
     form = CardForm(data=_usual(case)) if request.method == "GET" else CardForm()
+    form.offer(case)
     status = 422 if form.is_submitted() else 200
     if form.validate_on_submit():
         partners = {side: _card(form, side, case.partners[side]) for side in SIDES}
@@ -166,8 +196,14 @@ def work(case_id: object) -> ResponseReturnValue:
     others = [one for one in listed if one.definition_id not in dict(PATH) and one.id not in chosen | carded]
     gone = prints.sent(store(), token(), case.id)
     more = [one for one in known.values() if one.kind in MORE and one.id not in {*dict(PATH), *BY_THEMSELVES}]
+    folded = {
+        one.id
+        for one, cells in steps
+        if one.id in ONCE and all(mine and all(each.signed for each in mine) for _about, mine in cells)
+    }
     values = {
         "steps": steps,
+        "folded": folded,
         "others": others,
         "more": more,
         "printable": _printable(listed, known),
@@ -200,7 +236,7 @@ def _of(listed: list[RecordLine], id_: str, about: str) -> list[RecordLine]:
 
 def _card(form: CaseForm, side: str, before: PartnerCard) -> PartnerCard:
     data = form[side].form
-    own = {name: data[name].data or "" for name in ("safe_paper", "needs") if name in data}
+    own = {name: data[name].data or "" for name in ("safe_paper", "needs", "variant") if name in data}
     return replace(
         before,
         language=data.language.data,
@@ -219,6 +255,7 @@ def _usual(case: cases.CasePage) -> dict[str, Any]:
             "large": one.size == "large",
             "safe_paper": one.safe_paper,
             "needs": one.needs,
+            "variant": one.variant,
         }
         for side, one in case.partners.items()
     }

@@ -300,6 +300,7 @@ def _looked(
         full=status == PackFull.http,
         line=problem(Refused().message_id),
         ready=any(looked.copies for looked in found),
+        asks=bool(refusal) or not all(looked.waiting for looked in found),
         waiting=next((unready_words(one) for looked in found for one in looked.waiting if one.draftable), ""),
         uneven=packs.uneven(ticked),
         mark=_mark(ticked),

@@ -251,6 +251,8 @@ def _form(usual: dict[str, Any]) -> PaperForm:
     if _do() != "open":
         form = PaperForm()
         form.draft.data = form.draft.data or _do() == MARKED
+        if _do() not in PRINTS and "goes" not in request.form:
+            form.goes.data = "stays"  # it is asked where the answers are shown
         return form
     plain = {"locale": "en", "beside": "", "paper": settings().paper, "size": "normal", "ink": "full"}
     return PaperForm(formdata=None, data=plain | usual)

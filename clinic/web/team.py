@@ -12,7 +12,9 @@ from wtforms import IntegerField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 
 from clinic.domain.errors import Conflict, Invalid
-from clinic.services import break_glass, team, transfer
+from clinic.domain.roles import rights
+from clinic.i18n.locales import SOURCE, translated
+from clinic.services import break_glass, team, transfer, translators
 from clinic.web.clinic import store
 from clinic.web.desk import ROLES
 from clinic.web.filters import wrong
@@ -142,6 +144,9 @@ def change(account_id: object) -> ResponseReturnValue:
         elif do == "reset":
             made = team.reset(store(), token(), one.id, form.reason.data or "")
             return render_template("web/team/made.html", made=made)
+        elif do == "languages":
+            translators.change(store(), token(), one.id, _languages(one))
+            flash(_("Saved."))
         elif do in ("off", "on"):
             team.set_active(store(), token(), one.id, do == "on")
             flash(_("The account is open again.") if do == "on" else _("The account is closed."))
@@ -189,7 +194,21 @@ def _person(id_: str, form: RoleForm | None = None) -> str:
     one = team.member(store(), token(), id_)
     usual = {"role": one.role, "supervisor": one.supervisor_id}
     shown = form or RoleForm(team.members(store(), token()), formdata=None, data=usual)
-    return render_template("web/team/person.html", one=one, form=shown)
+    return render_template("web/team/person.html", one=one, form=shown, languages=_offered(one))
+
+
+def _languages(one: team.Member) -> dict[str, bool | None]:
+    """What was chosen for each language: nothing, to translate, or to review too."""
+    chosen = {tag: request.form.get(f"language.{tag}", "") for tag in _offered(one)}
+    return {tag: {"translates": False, "reviews": True}.get(value) for tag, value in chosen.items()}
+
+
+def _offered(one: team.Member) -> dict[str, bool | None]:
+    """The languages there are to give to an account, with what it has; none for a role that translates nothing."""
+    if not rights(one.role).translates:
+        return {}
+    have = translators.rights_of(store(), token(), one.id)
+    return {other.tag: have.get(other.tag) for other in translated() if other.tag != SOURCE}
 
 
 def _people(people: list[team.Member], role: str) -> list[SelectChoice]:

@@ -6,22 +6,24 @@ form post and works without the script. Who has no right for a language finds no
 
 import json
 import re
-from base64 import b64encode
-from collections.abc import Mapping
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from flask import Blueprint, flash, g, make_response, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
+from flask_babel import lazy_gettext, ngettext
 
 from clinic.domain.errors import ClinicError, Conflict, Denied, Invalid, NotFound, Refused
 from clinic.i18n import plurals, worddiff
 from clinic.i18n.locales import locale
-from clinic.i18n.message import Entry, Source, state_now, variant_of
-from clinic.services import overlay, specimen, workbench
+from clinic.i18n.message import DOMAINS, Entry, Source, state_now, variant_of
+from clinic.services import exchange as exchange_files
+from clinic.services import overlay, specimen, translations, workbench
+from clinic.services.exchange import BadUpload, Format
 from clinic.services.readiness import readiness
 from clinic.services.workbench import FILTERS, LISTED, Group, Unit
 from clinic.web.clinic import press, settings, store
@@ -134,6 +136,7 @@ WRONG: Final = {
         "too_long": lazy_gettext("This is too long. Say it in at most 300 characters."),
     },
 }
+SHOWN: Final = 200  # messages of one kind that the page of differences lists
 FORMS: Final = "text"  # name of the field of a message without plural; `text.one` and so on with
 TOKENS: Final = {"handouts": re.compile(r"\{[a-z_]+\}"), "messages": re.compile(r"%\([A-Za-z_]+\)[sd]")}
 
@@ -356,7 +359,7 @@ def _following(tag: str, within: Group, show: str, source: Source) -> Source | N
 
 
 def _waits(one: Unit, show: str) -> bool:
-    return show in ("review", "failing", "mine") or one.state in workbench.UNFINISHED
+    return show in ("review", "failing", "mine") or one.open
 
 
 # --------------------------------------------------------------------------- what was posted
@@ -419,9 +422,17 @@ def _listed(tag: str, group: str, show: str) -> tuple[Group, list[Unit]]:
     which = next((one for one in FILTERS if one == show), None)
     if which is None:
         raise NotFound
-    found = workbench.units(store(), tag, within)
+    found = _units(tag, within)
     fails = workbench.failing(store(), tag, within) if which == "failing" else _never
     return within, workbench.chosen(found, which, _me(), settings().print_when, fails)
+
+
+def _units(tag: str, within: Group) -> list[Unit]:
+    """The messages of a group as they stood when this request began to write; read once."""
+    kept: dict[tuple[str, str], list[Unit]] = g.setdefault("workbench_units", {})
+    if (tag, within.id) not in kept:
+        kept[tag, within.id] = workbench.units(store(), tag, within)
+    return kept[tag, within.id]
 
 
 def _never(_one: Unit) -> bool:
@@ -435,7 +446,7 @@ def _me() -> str:
 
 def _counts(tag: str, within: Group) -> dict[str, int]:
     """How many messages each filter leaves; of failing checks only where somebody looks at them."""
-    found = workbench.units(store(), tag, within)
+    found = _units(tag, within)
     wanted = [one for one in FILTERS if one != "failing"]
     return {one: len(workbench.chosen(found, one, _me(), settings().print_when, _never)) for one in wanted}
 
@@ -501,10 +512,10 @@ def _dump(forms: Mapping[str, str]) -> str:
 
 
 def _next_unfinished(tag: str, within: Group, source: Source) -> Source | None:
-    found = workbench.units(store(), tag, within)
+    found = _units(tag, within)
     place = next((n for n, one in enumerate(found) if one.source == source), -1)
     round_ = found[place + 1 :] + found[: max(place, 0)]
-    return next((one.source for one in round_ if one.state in workbench.UNFINISHED and not one.source.variant), None)
+    return next((one.source for one in round_ if one.open), None)
 
 
 def _layout(within: Group, source: Source) -> specimen.Layout | None:
@@ -612,7 +623,7 @@ def proof(tag: str, group: str) -> ResponseReturnValue:
     ready, own = workbench.provable(store(), token(), tag, within, keys)
     held = workbench.proof(store(), token(), tag, within, workbench.fingerprint(store(), tag, within, keys))
     on = [one for one in workbench.units(store(), tag, within) if one.source.key in keys]
-    left = sum(one.state in workbench.UNFINISHED and not one.source.variant for one in on)
+    left = sum(one.open for one in on)
     page = _names(tag) | {"group": within, "ready": ready, "own": own, "held": held, "left": left, "fault": fault}
     return render_template("web/workbench/proof.html", **page, total=len(on)), status
 
@@ -620,6 +631,77 @@ def proof(tag: str, group: str) -> ResponseReturnValue:
 # --------------------------------------------------------------------------- files
 @bp.route("/<tag>/files", methods=["GET", "POST"])
 def exchange(tag: str) -> ResponseReturnValue:
-    """Take a language away as a file, and bring one back."""
+    """Take a language away as a file; bring one back, and see every difference before anything is written."""
     workbench.reviews(store(), token(), tag)
-    raise NotFound
+    do, fault = request.form.get("do", ""), ""
+    try:
+        if do == "out":
+            return _taken_out(tag)
+        if do == "read":
+            sent = request.files.get("file")
+            data = sent.read() if sent else b""
+            if data:
+                return _differences(tag, data)
+            fault = _("Choose a file first.")
+        if do == "write":
+            return _brought_in(tag, _again())
+    except BadUpload as error:
+        fault = t(error.text)
+    choices = [(name, [one for one in workbench.groups().values() if one.kind in kinds]) for kinds, name in KINDS]
+    page = _names(tag) | {"choices": choices, "fault": fault}
+    return render_template("web/workbench/files.html", **page), 422 if fault else 200
+
+
+def _taken_out(tag: str) -> ResponseReturnValue:
+    """A group or a whole domain as PO or XLIFF."""
+    kind: Format = "xliff" if request.form.get("format") == "xliff" else "po"
+    name = request.form.get("what", "handouts")
+    domain = next((one for one in DOMAINS if one == name), None)
+    wanted: Iterable[Source] = translations.sources(domain).values() if domain else workbench.group(name).sources
+    domain = domain or workbench.group(name).domain
+    made = exchange_files.outgoing(wanted, overlay.entries(store(), tag, domain), tag, kind, name)
+    return send_file(
+        BytesIO(made),
+        mimetype=exchange_files.FORMATS[kind][1],
+        as_attachment=True,
+        download_name=exchange_files.file_name(tag, name, kind),
+    )
+
+
+def _again() -> bytes:
+    """The file that was read before, as the page of its differences carried it."""
+    try:
+        return b64decode(request.form.get("data", ""), validate=True)
+    except ValueError:
+        raise NotFound from None
+
+
+def _differences(tag: str, data: bytes, moved: bool = False) -> ResponseReturnValue:
+    """What a file would do: what is new, what it changes, what somebody changed since, what is not taken."""
+    incoming = exchange_files.bring(store(), token(), tag, data)
+    parts = {kind: incoming.of(kind) for kind in ("conflict", "refused", "update", "new", "kept", "same")}
+    page = _names(tag) | {
+        "incoming": incoming,
+        "parts": parts,
+        "most": SHOWN,
+        "moved": moved,
+        "data": b64encode(data).decode("ascii"),
+        "diff": worddiff.diff,
+        "plural_names": PLURAL_NAMES,
+    }
+    return render_template("web/workbench/differences.html", **page), 409 if moved else 200
+
+
+def _brought_in(tag: str, data: bytes) -> ResponseReturnValue:
+    """Write what was shown and chosen; if the language moved on since, show it anew."""
+    incoming = exchange_files.bring(store(), token(), tag, data)
+    if request.form.get("seen") != incoming.fingerprint:
+        return _differences(tag, data, moved=True)
+    choices: dict[str, Literal["mine", "theirs"]] = dict.fromkeys(request.form.getlist("leave"), "theirs")
+    choices |= dict.fromkeys(request.form.getlist("take"), "mine")
+    done = exchange_files.write(store(), token(), incoming, choices)
+    flash(ngettext("%(num)d message was written as a draft.", "%(num)d messages were written as drafts.", done.count))
+    if done.late:
+        late = len(done.late)
+        flash(ngettext("%(num)d was changed meanwhile and left.", "%(num)d were changed meanwhile and left.", late))
+    return redirect(url_for("workbench.language", tag=tag), 303)

@@ -38,7 +38,7 @@ msgid "one"\r
 msgid_plural "many"\r
 msgstr[0] "uno"\r
 msgstr[1] "varios"'''
-BOM = "\ufeffmsgid \"a\"\nmsgstr \"b\"\n"
+BOM = '\ufeffmsgid "a"\nmsgstr "b"\n'
 LONG = (
     "Take ten minutes each evening. One of you talks and the other listens, then you change places. "
     "Nobody is right and nobody is wrong: you only say what it was like for you, and you hear what it was like "
@@ -94,7 +94,9 @@ def test_foreign_files_read_as_polib_reads_them_and_keep_their_bytes() -> None:
             (entry.msgctxt, entry.msgid, entry.msgid_plural) for entry in theirs
         ], path
         for mine, his in zip(file.messages, theirs, strict=True):
-            forms = tuple(his.msgstr_plural[n] for n in sorted(his.msgstr_plural)) if his.msgid_plural else (his.msgstr,)
+            forms = (
+                tuple(his.msgstr_plural[n] for n in sorted(his.msgstr_plural)) if his.msgid_plural else (his.msgstr,)
+            )
             assert mine.forms == forms
             assert ("fuzzy" in mine.flags) == his.fuzzy
             assert mine.previous == (his.previous_msgid or "")
@@ -133,7 +135,9 @@ def test_an_edit_of_a_long_text_changes_at_most_six_lines(edit: Edit) -> None:
     else:
         assert changed_lines(data, new) <= 6
     assert File(new).messages[7] == applied(entries[7], edit)
-    assert [one for one in File(new).messages if one.context != "k.7"] == [one for one in entries if one.context != "k.7"]
+    assert [one for one in File(new).messages if one.context != "k.7"] == [
+        one for one in entries if one.context != "k.7"
+    ]
 
 
 def test_an_edit_keeps_carriage_returns_flags_and_comments() -> None:
@@ -216,7 +220,11 @@ def test_what_is_no_po_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b'msgid "\xff"\nmsgstr ""\n', b'msgid ""\nmsgstr "Content-Type: text/plain; charset=zlib\\n"\n', b"\xff\xfem\x00s\x00"],
+    [
+        b'msgid "\xff"\nmsgstr ""\n',
+        b'msgid ""\nmsgstr "Content-Type: text/plain; charset=zlib\\n"\n',
+        b"\xff\xfem\x00s\x00",
+    ],
 )
 def test_what_is_no_text_is_refused(data: bytes) -> None:
     with pytest.raises(BrokenFile):

@@ -20,10 +20,21 @@ from werkzeug.routing import Rule
 
 from clinic import config
 from clinic.app import create_app
+from clinic.i18n.message import ref
 from clinic.persistence.models import Account, Notice, SignedIn
 from clinic.persistence.store import Store
 from clinic.press.press import Press
-from clinic.services import accounts, appointments, break_glass, cases, notices, records, second_person, sessions
+from clinic.services import (
+    accounts,
+    appointments,
+    break_glass,
+    cases,
+    notices,
+    records,
+    second_person,
+    sessions,
+    translators,
+)
 from clinic.services.cases import PartnerCard
 from clinic.services.instance import init_instance
 from clinic.services.unit_of_work import unit_of_work
@@ -155,6 +166,17 @@ TABLE: dict[tuple[str, str], str] = {
     ("team.new", "POST"): "xxxx..xxxs",
     ("team.page", "GET"): "xxxx..xxxs",
     ("team.person", "GET"): "xxxx..xxxs",
+    ("workbench.edit", "GET"): ".000xxx0.s",
+    ("workbench.edit", "POST"): ".000xxx0.s",
+    ("workbench.exchange", "GET"): ".000xxx0.s",
+    ("workbench.exchange", "POST"): ".000xxx0.s",
+    ("workbench.language", "GET"): ".000xxx0.s",
+    ("workbench.languages", "GET"): "....xxx..s",
+    ("workbench.listing", "GET"): ".000xxx0.s",
+    ("workbench.preview", "GET"): ".000xxx0.s",
+    ("workbench.preview", "POST"): ".000xxx0.s",
+    ("workbench.proof", "GET"): ".000xxx0.s",
+    ("workbench.proof", "POST"): ".000xxx0.s",
 }
 
 
@@ -197,6 +219,9 @@ class House:
             made["appointment_id"] = appointments.add(self.store, self.token("ana"), self.case, *at)
         if "grant_id" in rule.arguments:
             made["grant_id"] = self.open_glass()
+        # words that stand on no page of somebody who has no right for the language
+        message = ref("handouts", "our_cycle.title")
+        made |= {"tag": "pt-BR", "group": "our_cycle", "show": "untranslated", "ref": message}
         return {name: made[name] for name in rule.arguments}
 
     def open_glass(self) -> str:
@@ -228,6 +253,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, press: Press) -> Iterator[Ho
     case, _ = (cases.open_case(store, made.token(name), both) for name in ("ana", "ben"))
     whole = House(made.app, store, ids, case)
     whole.open_glass()
+    translators.grant(store, made.token("ada"), ids["ana"], "pt-BR", True)
     yield whole
     store.close()
 
@@ -251,6 +277,8 @@ MORE = {
     "formulation.choose": {"do": "confirmed"},
     "rights.ask": {"kind": "export_file", "reason": "for a court"},
     "rights.erase_": {"sure": "yes", "partner": "a"},
+    "workbench.edit": {"do": "look"},
+    "workbench.exchange": {"do": "look"},
     "rights.export_": {"what": "a"},
 }
 # After these the browser's session is another one, or none.

@@ -1,8 +1,10 @@
-"""Translations edited in the browser: who may, what holds at the next request, what happens to those who come second."""
+"""Translations edited in the browser: who may, what holds at the next request, and those who come second."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, Thread
 
 import pytest
 from sqlalchemy import select
@@ -11,7 +13,7 @@ from sqlalchemy.orm import Session
 from clinic.domain.errors import Conflict, Denied, Invalid, NotFound, Refused
 from clinic.i18n.catalogue import catalogue
 from clinic.persistence.keyview import request
-from clinic.persistence.models import Translation
+from clinic.persistence.models import Translation, TranslationPast
 from clinic.services import accounts, overlay, spoken, translations, verify
 from clinic.services.definitions import definitions
 from tests.persistence.making import PASSWORD, Clinic
@@ -113,7 +115,7 @@ def test_variants_are_messages_of_their_own(clinic: Clinic, staff: dict[str, str
     assert (book.text(TITLE, "f"), book.text(TITLE, "m")) == ("Para ella", book.text(TITLE))
     assert book.speaking_to("f").text(TITLE) == "Para ella"
     assert book.speaking_to("f", "reviewed").text(TITLE) == book.text(TITLE), "not come far enough"
-    assert book.variants(definitions()["our_cycle"].texts()) == {"f"}
+    assert book.variants() == {"f"}
     assert book.missing(definitions()["our_cycle"].texts()) == []
 
 
@@ -235,3 +237,102 @@ def test_many_at_once_are_one_edit_each_and_one_line_of_the_audit(clinic: Clinic
     assert made["handouts", KEY].entry.text == "Uno"
     assert isinstance(made["handouts", "error.denied"], Refused)
     assert said(clinic) == "Uno"
+
+
+# --------------------------------------------------------------------------- several at once
+WRITERS, PROCESSES, EDITS, READS = 8, 4, 60, 12
+
+
+def test_of_eight_who_began_at_the_same_revision_one_wins_and_seven_merge(
+    clinic: Clinic, staff: dict[str, str]
+) -> None:
+    barrier, won, lost = Barrier(WRITERS), list[str](), list[tuple[str, str]]()
+
+    def write(text: str) -> None:
+        barrier.wait()
+        try:
+            propose(clinic, staff["tom"], text, 0)
+            won.append(text)
+        except overlay.Conflict as conflict:
+            while True:  # reads what stands, puts its own after it
+                merged = f"{conflict.entry.text}+{text}"
+                try:
+                    propose(clinic, staff["tom"], merged, conflict.entry.rev)
+                except overlay.Conflict as again:
+                    conflict = again
+                else:
+                    lost.append((conflict.entry.text, text))
+                    return
+
+    threads = [Thread(target=write, args=(f"T{number}",)) for number in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(won), len(lost)) == (1, WRITERS - 1)
+    final = said(clinic).split("+")
+    assert (final[0], sorted(final)) == (won[0], [f"T{number}" for number in range(WRITERS)])
+    assert overlay.entries(clinic.store, "es", "handouts")[KEY].rev == WRITERS
+    with Session(clinic.raw) as session:
+        assert sorted(session.scalars(select(TranslationPast.rev))) == list(range(WRITERS + 1))
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from clinic.persistence.keyview import request
+from clinic.services import overlay
+from clinic.services.definitions import definitions
+from tests.persistence.making import Clock, Shelf, open_store, settings
+folder, url, token = sys.argv[1:]
+store = open_store(settings(Path(folder), url), Clock(), Shelf())
+text = definitions()["our_cycle"].title
+for line in sys.stdin:
+    do, number = line.split()
+    if do == "edit":
+        overlay.propose(store, token, "es", "handouts", text.key, {"": f"Edición {number}"}, int(number) - 1)
+        print("done", flush=True)
+    else:
+        for _ in range(int(number)):
+            with request():
+                print(overlay.book(store, "es").text(text), flush=True)
+"""
+
+
+def test_sixty_edits_are_read_in_four_processes_and_none_is_stale(clinic: Clinic, staff: dict[str, str]) -> None:
+    mine = clinic.store.settings
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, str(mine.instance), mine.database_url, staff["tom"]],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(PROCESSES)
+    ]
+    stale, read = [], 0
+
+    def tell(worker: subprocess.Popen[str], line: str) -> None:
+        assert worker.stdin is not None
+        worker.stdin.write(line + "\n")
+        worker.stdin.flush()
+
+    def hear(worker: subprocess.Popen[str]) -> str:
+        assert worker.stdout is not None
+        return worker.stdout.readline().rstrip("\n")
+
+    for number in range(1, EDITS + 1):
+        writer = workers[number % PROCESSES]
+        tell(writer, f"edit {number}")
+        assert hear(writer) == "done"
+        for worker in workers:  # all at once
+            tell(worker, f"read {READS // PROCESSES}")
+        for worker in workers:
+            found = [hear(worker) for _ in range(READS // PROCESSES)]
+            read += len(found)
+            stale += [(number, text) for text in found if text != f"Edición {number}"]
+    for worker in workers:
+        worker.communicate()
+        assert worker.returncode == 0
+    assert (read, stale) == (EDITS * READS, [])
