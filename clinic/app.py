@@ -32,7 +32,7 @@ IN_FRAME = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'self'; sandbox"
 )
-FRAMED = {"workbench.edit": HOLDS_FRAME, "workbench.listing": HOLDS_FRAME, "workbench.preview": IN_FRAME}
+FRAMED = {"workbench.edit": HOLDS_FRAME, "workbench.preview": IN_FRAME}
 # A browser's own PDF viewer writes styles of its own into the page it makes.
 PDF_POLICY = "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; frame-ancestors 'none'"
 HEADERS = {

@@ -102,7 +102,7 @@ PAIR: Final = re.compile(r"\b(\w{2,})\s+\1\b", re.IGNORECASE)
 FRENCH: Final = re.compile(
     r"(?<![\s\u00a0\u202f;:!?])[;!?»]|(?<![\d\s\u00a0\u202f]):(?!//)|[ \t][;:!?»]|«(?![\u00a0\u202f])"
 )
-LOOSE: Final = re.compile(r" [,.;:!?؟،؛](?!\w)| {2}|[ \t]\n|\n[ \t]")
+LOOSE: Final = re.compile(r" (?!\.\.\.)[,.;:!?؟،؛](?!\w)| {2}|[ \t]\n|\n[ \t]")
 BRACKETS: Final = ("()", "[]", "（）", "【】", "「」", "『』", "《》")
 QUOTES: Final = re.compile(r"[“”„‟«»]|(?<!\w)\"|\"(?!\w)")
 LONGEST: Final = 3  # a text may be so many times as long as its English, and

@@ -101,7 +101,7 @@ def read(data: bytes, tag: str) -> list[Unit]:
     start = data[:400].lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\x00")
     if start.startswith(b"<"):
         return xliff.read(data, tag, UNITS)
-    if not re.search(rb'^\s*(#|msgid|msgctxt|"|$)', start, re.MULTILINE):
+    if not re.search(rb"^\s*(#|msgid|msgctxt)", start, re.MULTILINE):
         raise BrokenUpload("kind")
     return _po(data, tag)
 

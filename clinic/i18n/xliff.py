@@ -123,6 +123,8 @@ def read(data: bytes, tag: str, most: int) -> list[Unit]:
         for unit in _units(data, tag, most):
             known = found.get(unit.ref)
             found[unit.ref] = known.joined(unit) if known else unit
+    except BrokenUpload:
+        raise
     except DefusedXmlException:
         raise BrokenUpload("dtd") from None
     except (ET.ParseError, ValueError, LookupError):  # ValueError: an encoding that nobody has

@@ -8,6 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -184,6 +185,7 @@ def plan(found: Iterable[Unit], tag: str, entries: Mapping[Domain, Mapping[str, 
     return Incoming(tag, tuple(changes), unknown)
 
 
+@cache
 def _known() -> Mapping[str, Source]:
     """Every message of both domains by its reference, with the variants that sentences of handouts may have."""
     found: dict[str, Source] = {}
@@ -210,10 +212,10 @@ def _planned(unit: Unit, source: Source, theirs: Entry, tag: str, past: Ancestor
     change = replace(change, english=english, findings=findings)
     if checks.blocked(findings):
         return replace(change, kind="refused", why="checks")
-    if unit.base and unit.base == _mark(mine):  # the translator left it alone
-        return replace(change, kind="kept", ancestor=Entry(theirs.source, mine))
     if unit.base == base(theirs):
         return replace(change, kind="update" if any(theirs.forms.values()) else "new", ancestor=theirs)
+    if unit.base and unit.base == _mark(mine):  # the translator left it alone
+        return replace(change, kind="kept", ancestor=Entry(theirs.source, mine))
     if not any(theirs.forms.values()) and not unit.base:
         return replace(change, kind="new", ancestor=Entry())
     return replace(change, kind="conflict", ancestor=past(source, unit.base) if unit.base else None)

@@ -163,7 +163,7 @@ def _covered(html: str, tag: str, key: str) -> None:
 
 # --------------------------------------------------------------------------- on a screen
 def html(page: Page) -> str:
-    """The page as one document for a frame: marks become `<mark>`, the first with the id `here`, styles go inline, the width fits the frame."""
+    """The page as one document for a frame: the first mark has the id `here`, styles are inline, the width fits."""
     said = _with_marks(page.html).replace("<mark>", '<mark id="here">', 1)
     styles = "".join(f"<style>{IN_CSS.sub('', css)}</style>" for css in (*page.styles, SCREEN))
     return said.replace("</head>", f'<meta name="viewport" content="width=device-width">{styles}</head>', 1)

@@ -53,7 +53,19 @@ class Snapshot:
 # One for each language of each instance that this process has open; gone with its engine.
 _SNAPSHOTS: "WeakKeyDictionary[Engine, dict[str, Snapshot]]" = WeakKeyDictionary()
 _LOCK: Final = Lock()
-_ASKED: ContextVar[tuple[str, int, Mapping[str, int]] | None] = ContextVar("asked", default=None)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What one request was told of one instance: edits by language, and the snapshots that it goes on with."""
+
+    request: str
+    engine: int
+    versions: Mapping[str, int]
+    held: dict[str, Snapshot] = field(default_factory=dict)
+
+
+_ASKED: ContextVar[_Asked | None] = ContextVar("asked", default=None)
 
 
 def book(store: Store, tag: str) -> Catalogue:
@@ -84,22 +96,12 @@ def entries(store: Store, tag: str, domain: Domain) -> Mapping[str, Entry]:
 
 
 def snapshot(store: Store, tag: str) -> Snapshot:
-    """The newest state of a language. KeyError for an unknown tag."""
+    """The newest state of a language; the same from the beginning of a request to its end. KeyError: unknown tag."""
     locale(tag)
-    files = {domain: signature(tag, domain) for domain in DOMAINS}
-    newest = _versions(store).get(tag, 0)
-    found = _SNAPSHOTS.get(store.engine, {}).get(tag)
-    if found is not None and found.seen >= newest and found.files == files:
-        return found
-    with _LOCK:
-        mine = _SNAPSHOTS.setdefault(store.engine, {})
-        found = mine.get(tag)
-        if found is None or found.files != files:
-            found = _anew(tag, files, found)
-        if found.seen < newest:
-            found = _with(found, tag, *_newer(store, tag, found.seen))
-        mine[tag] = found
-        return found
+    asked = _asked(store)
+    if tag not in asked.held:
+        asked.held[tag] = _newest(store, tag, asked.versions.get(tag, 0))
+    return asked.held[tag]
 
 
 def forget() -> None:
@@ -107,15 +109,32 @@ def forget() -> None:
     _ASKED.set(None)
 
 
-def _versions(store: Store) -> Mapping[str, int]:
-    """Edits by language; asked once a request, and every time outside of one."""
+def _asked(store: Store) -> _Asked:
+    """What this request was told; outside of a request it asks every time."""
     id_, known = request_id(), _ASKED.get()
-    if id_ and known is not None and known[:2] == (id_, id(store.engine)):
-        return known[2]
+    if id_ and known is not None and (known.request, known.engine) == (id_, id(store.engine)):
+        return known
     with store.engine.connect() as connection:
-        found = dict(connection.execute(select(TranslationVersion.locale, TranslationVersion.v)).all())
-    _ASKED.set((id_, id(store.engine), found))
+        rows = connection.execute(select(TranslationVersion.locale, TranslationVersion.v)).all()
+    found = _Asked(id_, id(store.engine), {tag: v for tag, v in rows})
+    _ASKED.set(found if id_ else None)
     return found
+
+
+def _newest(store: Store, tag: str, v: int) -> Snapshot:
+    files = {domain: signature(tag, domain) for domain in DOMAINS}
+    found = _SNAPSHOTS.get(store.engine, {}).get(tag)
+    if found is not None and found.files == files:
+        return found
+    with _LOCK:
+        mine = _SNAPSHOTS.setdefault(store.engine, {})
+        found = mine.get(tag)
+        if found is None or found.files != files:
+            found = _anew(tag, files, found)
+        if found.seen < v:
+            found = _with(found, tag, *_newer(store, tag, found.seen))
+        mine[tag] = found
+        return found
 
 
 def _newer(store: Store, tag: str, seen: int) -> tuple[int, dict[Key, Row]]:

@@ -49,7 +49,7 @@ AREAS: Final[Mapping[str, frozenset[str]]] = {
     "pages-records": frozenset("records entry forms".split()),
     "pages-print": frozenset("sheets packs homework".split()),
     "pages-desk": frozenset("desk team audit rights".split()),
-    "pages-translate": frozenset({"workbench"}),
+    "pages-translate": frozenset({"workbench", "workbench_words"}),
 }
 ELSEWHERE: Final = "pages-other"
 

@@ -112,9 +112,13 @@ def _put(text: str, values: Mapping[str, Any]) -> str:
 
 def _shown(text: str, values: Mapping[str, Any]) -> str:
     """The same for a template, where `%%` always stands for one sign; with markup among the values, escaped."""
-    if any(hasattr(value, "__html__") for value in values.values()):
-        return Markup(TOKEN.sub(lambda match: _value(match, values, escape), str(escape(text))))  # noqa: S704
-    return TOKEN.sub(lambda match: _value(match, values), text)
+    if not any(hasattr(value, "__html__") for value in values.values()):
+        return TOKEN.sub(lambda match: _value(match, values), text)
+    parts, end = [], 0
+    for match in TOKEN.finditer(text):
+        parts += [text[end : match.start()], _value(match, values, escape)]
+        end = match.end()
+    return Markup().join([*parts, text[end:]])
 
 
 def _value(match: re.Match[str], values: Mapping[str, Any], into: Callable[[Any], str] = str) -> str:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, Final, Literal
 
-from flask import Blueprint, flash, g, make_response, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, flash, g, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext, ngettext
+from flask_babel import ngettext
 
 from clinic.domain.errors import ClinicError, Conflict, Denied, Invalid, NotFound, Refused
 from clinic.i18n import plurals, worddiff
@@ -24,119 +24,30 @@ from clinic.i18n.message import DOMAINS, Entry, Source, state_now, variant_of
 from clinic.services import exchange as exchange_files
 from clinic.services import overlay, specimen, translations, workbench
 from clinic.services.exchange import BadUpload, Format
+from clinic.services.overlay import Mark
 from clinic.services.readiness import readiness
 from clinic.services.workbench import FILTERS, LISTED, Group, Unit
 from clinic.web.clinic import press, settings, store
 from clinic.web.filters import fill, problem, t
 from clinic.web.session import actor, token
+from clinic.web.workbench_words import (
+    FILTER_NAMES,
+    KINDS,
+    NAMES_OF,
+    PART_NAMES,
+    PLURAL_NAMES,
+    STATE_LOOKS,
+    STATE_NAMES,
+    VARIANT_NAMES,
+    WHY_NOT,
+    WRONG,
+)
 
 bp = Blueprint("workbench", __name__, url_prefix="/translate")
 
 LONGEST: Final = 12_000  # characters of one form that are taken at all
-NAMES_OF: Final = {
-    "library-signals": lazy_gettext("Library: signals"),
-    "library-mechanisms": lazy_gettext("Library: mechanisms"),
-    "library-sources": lazy_gettext("Library: sources of strain"),
-    "library-aims": lazy_gettext("Library: aims"),
-    "library-steps": lazy_gettext("Library: steps"),
-    "library-practices": lazy_gettext("Library: practices"),
-    "library-pitfalls": lazy_gettext("Library: habits that hurt"),
-    "library-strategies": lazy_gettext("Library: strategies"),
-    "library-suggestion": lazy_gettext("Library: reasons for a suggestion"),
-    "words-sheet": lazy_gettext("Words on every sheet"),
-    "words-errors": lazy_gettext("Errors and reminders"),
-    "pages-every": lazy_gettext("Every page, and help"),
-    "pages-sign-in": lazy_gettext("Sign-in and account"),
-    "pages-cases": lazy_gettext("Cases, map and course"),
-    "pages-records": lazy_gettext("Records and forms"),
-    "pages-print": lazy_gettext("Printing, packs and homework"),
-    "pages-desk": lazy_gettext("Team, waiting, audit and rights"),
-    "pages-translate": lazy_gettext("The workbench"),
-    "pages-other": lazy_gettext("Other pages"),
-}
-KINDS: Final = (
-    (("sheet",), lazy_gettext("Handouts")),
-    (("form", "library", "words"), lazy_gettext("Forms, library and shared words")),
-    (("pages",), lazy_gettext("Words of the pages")),
-)
-STATE_NAMES: Final = {
-    "untranslated": lazy_gettext("Untranslated"),
-    "changed": lazy_gettext("Source changed"),
-    "draft": lazy_gettext("Draft"),
-    "reviewed": lazy_gettext("Reviewed"),
-    "approved": lazy_gettext("Approved"),
-}
-# tone and icon of a state, as `ui.state` takes them
-STATE_LOOKS: Final = {
-    "untranslated": ("", "dash"),
-    "changed": ("warn", "sync"),
-    "draft": ("warn", "pen"),
-    "reviewed": ("ok", "check"),
-    "approved": ("ok", "shield"),
-}
-FILTER_NAMES: Final = {
-    "all": lazy_gettext("All"),
-    "todo": lazy_gettext("To do"),
-    "untranslated": lazy_gettext("Untranslated"),
-    "changed": lazy_gettext("Source changed"),
-    "failing": lazy_gettext("Check fails"),
-    "review": lazy_gettext("To review"),
-    "mine": lazy_gettext("Mine"),
-}
-PART_NAMES: Final = {
-    "title": lazy_gettext("title"),
-    "lead": lazy_gettext("opening lines"),
-    "who": lazy_gettext("line above the title"),
-    "label": lazy_gettext("question"),
-    "hint": lazy_gettext("hint"),
-    "text": lazy_gettext("paragraph"),
-    "stem": lazy_gettext("words above a table"),
-    "low": lazy_gettext("low end of a scale"),
-    "high": lazy_gettext("high end of a scale"),
-    "center": lazy_gettext("middle of a drawing"),
-    "alt": lazy_gettext("description of a drawing, read aloud"),
-    "options": lazy_gettext("choice"),
-    "rows": lazy_gettext("row of a table"),
-    "columns": lazy_gettext("head of a column"),
-    "asks": lazy_gettext("line to write on"),
-    "points": lazy_gettext("point of a scale"),
-    "fields": lazy_gettext("field"),
-    "nodes": lazy_gettext("box of a drawing"),
-    "step_title": lazy_gettext("title of a step"),
-    "step_hint": lazy_gettext("hint of a step"),
-    "interface": lazy_gettext("on the screen"),
-    "word": lazy_gettext("shared word"),
-}
-VARIANT_NAMES: Final = {
-    "f": lazy_gettext("spoken to a woman"),
-    "m": lazy_gettext("spoken to a man"),
-    "formal": lazy_gettext("formal address"),
-}
-PLURAL_NAMES: Final = {
-    "zero": lazy_gettext("Form for zero"),
-    "one": lazy_gettext("Form for one"),
-    "two": lazy_gettext("Form for two"),
-    "few": lazy_gettext("Form for a few"),
-    "many": lazy_gettext("Form for many"),
-    "other": lazy_gettext("Form for other numbers"),
-}
-WHY_NOT: Final = {
-    "untranslated": lazy_gettext("Sentences are missing."),
-    "changed": lazy_gettext("The English has changed since."),
-    "draft": lazy_gettext("Nobody has reviewed it yet."),
-    "reviewed": lazy_gettext("It is not approved yet."),
-}
-WRONG: Final = {
-    "comment": {
-        "required": lazy_gettext("Write something first."),
-        "too_long": lazy_gettext("This is too long. Say it in at most 1,000 characters."),
-    },
-    "reason": {
-        "required": lazy_gettext("Give a reason. Others will read it."),
-        "too_long": lazy_gettext("This is too long. Say it in at most 300 characters."),
-    },
-}
 SHOWN: Final = 200  # messages of one kind that the page of differences lists
+MARKS: Final[Mapping[str, Mark]] = {"review": "reviewed", "approve": "approved", "draft": "draft"}
 FORMS: Final = "text"  # name of the field of a message without plural; `text.one` and so on with
 TOKENS: Final = {"handouts": re.compile(r"\{[a-z_]+\}"), "messages": re.compile(r"%\([A-Za-z_]+\)[sd]")}
 
@@ -241,11 +152,11 @@ def title_of(group: Group) -> str:
 # --------------------------------------------------------------------------- one message
 @bp.get("/<tag>/<group>/<show>")
 def listing(tag: str, group: str, show: str) -> ResponseReturnValue:
-    """A filtered list with its first message open; an empty one says so."""
+    """Leads to the first message of a filtered list; an empty one says so."""
     workbench.reviews(store(), token(), tag)
     within, found = _listed(tag, group, show)
     if found:
-        return _page(tag, within, show, found[0].source, found)
+        return _here(tag, within, show, found[0].source)
     page = _names(tag) | {"group": within, "show": show, "counts": _counts(tag, within)}
     return render_template("web/workbench/empty.html", **page)
 
@@ -271,7 +182,7 @@ def _act(tag: str, within: Group, show: str, source: Source) -> ResponseReturnVa
     try:
         if do in ("save", "next"):
             return _saved(tag, within, show, source, desk, do)
-        if do in ("review", "approve", "draft"):
+        if do in MARKS:
             return _mark(tag, within, show, standing, desk, do)
         if do == "restore":
             overlay.restore(store(), token(), tag, source.domain, source.key, what, _rev())
@@ -333,7 +244,7 @@ def _mark(tag: str, within: Group, show: str, standing: Unit, desk: Desk, do: st
         desk.faults = [("text", _("These words are not saved yet. Save them; then somebody else reviews them."))]
         return _page(tag, within, show, source, desk=desk), 422
     after = _following(tag, within, show, source)
-    state = {"review": "reviewed", "approve": "approved"}.get(do, do)
+    state = MARKS[do]
     try:
         overlay.mark(store(), token(), tag, source.domain, source.key, _rev(), state)
     except Conflict:
@@ -580,15 +491,11 @@ def preview(tag: str, group: str, show: str, ref: str) -> ResponseReturnValue:
         page = specimen.marked(store(), tag, layout, source.key, typed)
         if do == "pictures":
             shown = [b64encode(one).decode() for one in specimen.pictures(press(), page)]
-            return _framed(render_template("web/workbench/pictures.html", pictures=shown, tongue=locale(tag)))
+            return render_template("web/workbench/pictures.html", pictures=shown, tongue=locale(tag))
     except ClinicError as error:
         words = fill(problem(error.message_id), error.params)
-        return _framed(render_template("web/workbench/undrawn.html", words=words)), error.http
-    return _framed(specimen.html(page))
-
-
-def _framed(text: str) -> Any:
-    return make_response(text)
+        return render_template("web/workbench/undrawn.html", words=words), error.http
+    return specimen.html(page)
 
 
 # --------------------------------------------------------------------------- approve after a printed proof

@@ -109,7 +109,9 @@ class Walk:
     def here(self, what: str) -> None:
         """The address says nothing."""
         path = self.page.url.removeprefix(self.address)
-        if not re.fullmatch(r"/[a-z/-]*([0-9a-f-]{36})?(/[a-z]+)?(#[a-z0-9.-]*)?", path):
+        own = r"/[a-z/-]*([0-9a-f-]{36})?(/[a-z]+)?"
+        bench = r"/translate/[A-Za-z-]+(/[a-z_-]+(/[a-z]+(/[0-9a-f]{16})?)?)?"  # language, handout, filter, message
+        if not re.fullmatch(f"({own}|{bench})(#[a-z0-9.-]*)?", path):
             self.wrong.append(f"{what}: the address is {path}")
 
     def sign_in(self) -> None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Barrier, Thread
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -72,6 +73,26 @@ def test_a_request_hears_one_state_from_its_beginning_to_its_end(clinic: Clinic,
         elsewhere.join()
         assert overlay.book(clinic.store, "es").text(TITLE) == before
     assert said(clinic) == "Otro"
+
+
+def test_after_an_edit_only_that_one_is_read(
+    clinic: Clinic, staff: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for rev in range(5):
+        propose(clinic, staff["tom"], f"N{rev}", rev, "sheet.title")
+        propose(clinic, staff["tom"], f"T{rev}", rev)
+    said(clinic)
+    read, rows = [], spoken.read_rows
+
+    def counted(*given: Any) -> Any:
+        found = rows(*given)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(spoken, "read_rows", counted)
+    said(clinic)
+    propose(clinic, staff["tom"], "Otro", 5)
+    assert (said(clinic), read) == ("Otro", [1])
 
 
 def test_whoever_edits_sees_it_in_the_same_request(clinic: Clinic, staff: dict[str, str]) -> None:

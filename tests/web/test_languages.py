@@ -9,17 +9,18 @@ from flask.testing import FlaskClient
 from markupsafe import Markup
 
 from clinic.domain.errors import Invalid, Refused, VaultLocked
-from clinic.i18n.catalogue import Catalogue, catalogue
+from clinic.i18n.catalogue import Catalogue
 from clinic.i18n.message import Entry
+from clinic.persistence.models import Translation
 from clinic.persistence.store import Store
-from clinic.services import accounts, cases, overlay, print_sheet, spoken, translations, translators
+from clinic.services import accounts, cases, overlay, print_sheet, spoken, translators
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from clinic.services.prints import PrintJob
 from clinic.services.readiness import least, readiness
 from clinic.services.unit_of_work import unit_of_work
 from clinic.web import language
-from tests.web.conftest import PASSWORD, Clinic, csrf, post
+from tests.web.conftest import PASSWORD, Clinic, csrf, post, prepared
 
 SHEET = "say_it_specifically"
 TITLE = definitions()[SHEET].title
@@ -49,7 +50,7 @@ def test_a_page_says_what_was_edited_at_the_next_request(clinic: Clinic, ana: Fl
     token = translator(clinic)
     spanish = {"Accept-Language": "es"}
     before = ana.get("/sheets", headers=spanish).get_data(as_text=True)
-    word = next(key for key in ("Sheets", "Blank sheets") if key in translations.sources("messages"))
+    word = "Worksheets and handouts"
     said = overlay.entries(clinic.store, "es", "messages")[word].text
     assert said in before
     overlay.propose(clinic.store, token, "es", "messages", word, {"": "Papeles de prueba"}, 0)
@@ -63,11 +64,9 @@ def test_a_page_says_what_was_edited_at_the_next_request(clinic: Clinic, ana: Fl
 def test_a_translation_is_text_and_never_markup(clinic: Clinic, ana: FlaskClient) -> None:
     """Even one that came past every check, into the database."""
     token = translator(clinic)
-    overlay.propose(clinic.store, token, "es", "messages", "Sheets", {"": "Papeles"}, 0)
-    from clinic.persistence.models import Translation
-
+    overlay.propose(clinic.store, token, "es", "messages", "Worksheets and handouts", {"": "Papeles"}, 0)
     with unit_of_work(clinic.store, write=True) as session:
-        row = session.get_one(Translation, ("es", "messages", "Sheets"))
+        row = session.get_one(Translation, ("es", "messages", "Worksheets and handouts"))
         row.forms = '{"": "<script>x</script>%(name)99d %"}'
     spoken._SNAPSHOTS.clear()
     page = ana.get("/sheets", headers={"Accept-Language": "es"})
@@ -97,8 +96,10 @@ def test_without_a_database_pages_say_what_the_files_say(
         raise VaultLocked("away")
 
     monkeypatch.setattr(spoken, "snapshot", gone)
-    page = ana.get("/sheets", headers={"Accept-Language": "es"}).get_data(as_text=True)
-    assert catalogue("es").text(TITLE) in page
+    page = ana.get("/help", headers={"Accept-Language": "es"}).get_data(as_text=True)
+    words = spoken.of_files("es")
+    assert words.ugettext("Help") != "Help"
+    assert f"<h1>{words.ugettext('Help')}</h1>" in page
     assert 'lang="es"' in page
 
 
@@ -115,8 +116,6 @@ def test_a_partner_is_addressed_on_their_own_sheet_and_both_neutrally(clinic: Cl
         job = PrintJob("our_cycle" if to == "joint" else SHEET, to, "es", draft=draft)
         found = print_sheet.opened(clinic.store, ana, clinic.case, job, print_when)
         return print_sheet.laid_out(found, "").html
-
-    from tests.web.conftest import prepared
 
     prepared(clinic)
     assert "Para ella sola" in text("a")

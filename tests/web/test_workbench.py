@@ -1,4 +1,4 @@
-"""The workbench in requests: who finds what, saving, marking, two at once, the printed page, proofs, how quick it is."""
+"""The workbench in requests: who finds what, saving, marking, two at once, paper, proofs, files, how quick it is."""
 
 import re
 import time
@@ -21,7 +21,7 @@ from clinic.services import accounts, overlay, sessions, specimen, spoken, trans
 from clinic.services.definitions import definitions
 from clinic.services.instance import init_instance
 from clinic.services.unit_of_work import unit_of_work
-from clinic.web import workbench as pages
+from clinic.web import workbench_words
 from tests.web.conftest import PASSWORD, csrf, post
 from tests.web.conftest import press as press  # a fixture
 
@@ -406,7 +406,7 @@ def test_a_language_of_fifteen_thousand_messages_opens_in_150_ms(bench: Bench, m
     monkeypatch.setattr(
         overlay, "entries", lambda store, tag, domain: {**entries} if domain == "handouts" else real(store, tag, domain)
     )
-    monkeypatch.setitem(pages.NAMES_OF, "big", "Big")  # type: ignore[arg-type]
+    monkeypatch.setitem(workbench_words.NAMES_OF, "big", "Big")  # type: ignore[arg-type]
     tara, first = bench.client("tara"), next(iter(many.values()))
     for address in ("/translate/es", "/translate/es/big/all", f"/translate/es/big/all/{first.ref}"):
         spent = []
@@ -473,4 +473,5 @@ def test_a_broken_file_is_one_plain_line(bench: Bench) -> None:
     tara = bench.client("tara")
     for data in (b"", b"PK\x03\x04 zip", b"<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'c'>]><xliff/>", b"\x00\x01"):
         reply = upload(tara, data)
-        assert reply.status_code == 422 and 'role="alert"' in text(reply), data
+        assert reply.status_code == 422, data
+        assert 'role="alert"' in text(reply)
