@@ -203,6 +203,8 @@ def _planned(unit: Unit, source: Source, theirs: Entry, tag: str, past: Ancestor
     change = Change(source, "same", theirs, mine)
     if _mark(mine) == base(theirs) and not (unit.sure and state_now(theirs, source.en) == "changed"):
         return change
+    if unit.base == _mark(mine) != base(theirs):  # the translator left it alone, somebody here did not
+        return replace(change, kind="kept", ancestor=Entry(theirs.source, mine))
     if source.guard:
         return replace(change, kind="refused", why="guarded")
     english = "" if unit.source in (source.en, source.plural) else unit.source
@@ -214,8 +216,6 @@ def _planned(unit: Unit, source: Source, theirs: Entry, tag: str, past: Ancestor
         return replace(change, kind="refused", why="checks")
     if unit.base == base(theirs):
         return replace(change, kind="update" if any(theirs.forms.values()) else "new", ancestor=theirs)
-    if unit.base and unit.base == _mark(mine):  # the translator left it alone
-        return replace(change, kind="kept", ancestor=Entry(theirs.source, mine))
     if not any(theirs.forms.values()) and not unit.base:
         return replace(change, kind="new", ancestor=Entry())
     return replace(change, kind="conflict", ancestor=past(source, unit.base) if unit.base else None)

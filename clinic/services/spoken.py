@@ -124,7 +124,7 @@ def _asked(store: Store) -> _Asked:
 def _newest(store: Store, tag: str, v: int) -> Snapshot:
     files = {domain: signature(tag, domain) for domain in DOMAINS}
     found = _SNAPSHOTS.get(store.engine, {}).get(tag)
-    if found is not None and found.files == files:
+    if found is not None and found.seen >= v and found.files == files:
         return found
     with _LOCK:
         mine = _SNAPSHOTS.setdefault(store.engine, {})

@@ -7,6 +7,13 @@ const open = document.querySelector('.wb-list [aria-current]:not(.chip)');
 const list = open?.closest('.units');
 if (list) list.scrollTop += open.getBoundingClientRect().top - list.getBoundingClientRect().top - list.clientHeight / 3;
 
+// -- ready to write, after a link into the page has put the focus elsewhere; not where it would call a keyboard up --
+const ready = () => document.querySelector('[data-target]')?.focus({ preventScroll: true });
+if (!document.querySelector('[data-errors]') && matchMedia('(hover: hover)').matches) {
+  ready();
+  if (location.hash === '#edit') addEventListener('load', () => { setTimeout(ready); });
+}
+
 // -- characters, as people count them --
 const signs = 'Segmenter' in Intl ? new Intl.Segmenter() : null;
 const length = (text) => (signs ? [...signs.segment(text)].length : [...text].length);
@@ -80,6 +87,13 @@ if (form && frame) {
     });
     post.submit();
   };
+  for (const button of all('button[formtarget="paper"]')) {
+    button.addEventListener('click', () => { // what was asked for is not overtaken by what was typed before
+      clearTimeout(timer);
+      drawing?.remove();
+      drawing = null;
+    });
+  }
   form.addEventListener('input', (event) => {
     if (!event.target.matches('[data-target]')) return;
     clearTimeout(timer);

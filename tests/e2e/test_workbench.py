@@ -109,6 +109,7 @@ def test_the_whole_way_by_keyboard(walk: Walk, bench: Served) -> None:
         page.wait_for_url(f"**{address(KEYS[1], 'todo')}#edit")
         page.keyboard.press("Alt+n")
         page.wait_for_url(f"**{address(KEYS[2], 'todo')}#edit")
+        expect(page.locator("#text")).to_be_focused()
         page.keyboard.type("En pareja")
         page.keyboard.press("Control+s")
         expect(page.locator(".flash")).to_be_visible()

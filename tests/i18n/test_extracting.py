@@ -14,9 +14,9 @@ from clinic.services.definitions import definitions
 def pages(tmp_path: Path) -> tuple[Path, Path]:
     """A small set of templates and views."""
     templates, web = tmp_path / "templates", tmp_path / "web"
+    card = "{{ _('Save') }} {{ ngettext('one row', '%(num)d rows', 2) }} {{ _('Erase it all now') }}"
     for path, text in {
-        templates
-        / "web/cases/card.html": "{{ _('Save') }} {{ ngettext('one row', '%(num)d rows', 2) }} {{ _('Erase it all now') }}",
+        templates / "web/cases/card.html": card,
         templates / "web/rights/page.html": "{{ _('Erase it all now') }} {{ _('Save') }} {{ _('Destroy') }}",
         templates / "print/base.html": "{{ _('never') }}",
         templates / "base.html": "{# Translators: the way home #}{{ _('Home') }}",
@@ -48,7 +48,7 @@ def test_what_a_grave_page_says_is_guarded_and_its_short_words_are_not(pages: tu
         "I mean it. This cannot be undone.",
         "Partner A agreed, in private, to exactly this.",
         "Say why. Whoever confirms it reads this.",
-        "Confirm only what you know of. Ask %(name)s if anything is unclear.",
+        "Ask to erase",
         "Destroy all keys",
     ],
 )

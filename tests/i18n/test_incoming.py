@@ -194,6 +194,8 @@ def test_a_child_that_goes_wrong_can_do_nothing(act: str, monkeypatch: pytest.Mo
         f"incoming.SECONDS = 1; incoming.read = lambda *_: exec({act!r}) or []; incoming.main(",
     )
     monkeypatch.setattr(incoming, "PROGRAM", program)
+    before = time.monotonic()
     with pytest.raises(BrokenUpload) as caught:
         incoming.apart(b"#", "es")
     assert caught.value.problem == "stopped"
+    assert time.monotonic() - before < 2 * incoming.SECONDS, "stopped by its limit, not by the clock"

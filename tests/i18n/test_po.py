@@ -40,9 +40,13 @@ msgstr[0] "uno"\r
 msgstr[1] "varios"'''
 BOM = '\ufeffmsgid "a"\nmsgstr "b"\n'
 LONG = (
-    "Take ten minutes each evening. One of you talks and the other listens, then you change places. "
-    "Nobody is right and nobody is wrong: you only say what it was like for you, and you hear what it was like "
-    "for the other. Stop when it gets loud, and say when you go on with it. Then write down one thing you heard."
+    (
+        "Take ten minutes each evening. One of you talks and the other listens, then you change places. "
+        "Nobody is right and nobody is wrong: you only say what it was like for you, and you hear what it was like "
+        "for the other. Stop when it gets loud, and say when you go on with it. Then write down one thing you heard. "
+    ).strip()
+    + " "
+    + "Do it again tomorrow, at the same time and in the same place, as well as you can. " * 6
 )
 
 
@@ -121,7 +125,7 @@ def test_one_edit_in_a_foreign_file_changes_at_most_six_lines() -> None:
     "edit",
     [
         Edit(("Diez minutos cada noche.",), "draft"),
-        Edit((LONG.replace("ten", "twenty"),), "reviewed", "Ana Ruiz", "2026-11-22"),
+        Edit((LONG.replace("Take ten", "Take twenty", 1),), "reviewed", "Ana Ruiz", "2026-11-22"),
         Edit((LONG.replace("loud", "very loud indeed"),), "changed", previous="What it was"),
         Edit((LONG + " Good.",), "approved", "Ana", "2026-11-22"),
     ],

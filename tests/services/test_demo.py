@@ -9,15 +9,15 @@ from clinic import config
 from clinic.domain.answer import leaves, row_ids, spread
 from clinic.domain.errors import Denied, Usage
 from clinic.persistence.store import Store, create
-from clinic.services import accounts, cases, demo, records, supervision
+from clinic.services import accounts, cases, demo, overlay, records, supervision
 from clinic.services.definitions import definition, definitions
 from tests import pdf, verapdf
 
 WORDS = {
     "Our cycle": ["Writes and asks when the evening gets late", "One message at six"],
-    "Say it": ["Me ayuda un mensaje corto", "BORRADOR"],
-    "Signals": ["أحتاج", "مسودة"],
-    "Plan": ["Tea together", "خطة", "DRAFT"],
+    "Say it": ["Me ayuda un mensaje corto"],
+    "Signals": ["أحتاج"],
+    "Plan": ["Tea together", "خطة"],
     "Intake, for both": ["Nine years, married for five."],
     "Intake, blank": ["About the two of you"],
 }
@@ -25,7 +25,7 @@ WORDS = {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[config.Settings, str, list[str]]:
-    settings = config.load(tmp_path_factory.mktemp("house") / "demo", {})
+    settings = config.demo(tmp_path_factory.mktemp("house") / "demo", {})
     password = demo.prepare(settings)
     return settings, password, demo.prints(settings, password)
 
@@ -53,6 +53,27 @@ def test_three_couples_with_neutral_codes(made: tuple[config.Settings, str, list
     store.close()
 
 
+def test_its_clinic_prints_drafts_plainly_and_goes_on_doing_so(made: tuple[config.Settings, str, list[str]]) -> None:
+    settings, _, _ = made
+    assert settings.print_when == "complete"
+    assert config.load(settings.instance, {}).print_when == config.demo(settings.instance, {}).print_when == "complete"
+    assert config.demo(settings.instance, {"CLINIC_PRINT_WHEN": "approved"}).print_when == "approved"
+
+
+def test_its_people_translate_and_review(made: tuple[config.Settings, str, list[str]]) -> None:
+    settings, password, _ = made
+    store = Store.open(settings)
+    found = {
+        name: overlay.rights(store, accounts.sign_in(store, name, password))
+        for name in (demo.ACCOUNT, demo.SUPERVISOR, "translator", "admin")
+    }
+    assert found[demo.ACCOUNT] == {"es": True}
+    assert found[demo.SUPERVISOR] == {"ar": True}
+    assert found["translator"].items() >= {"es": False, "ar": False}.items()
+    assert found["admin"] == {}
+    store.close()
+
+
 def test_everybody_else_signs_in_with_the_same_password(made: tuple[config.Settings, str, list[str]]) -> None:
     settings, password, _ = made
     store = Store.open(settings)
@@ -72,6 +93,7 @@ def test_each_print_says_what_it_should(made: tuple[config.Settings, str, list[s
     text = " ".join(pdf.text_by_poppler(content).split())
     for word in WORDS[start]:
         assert word in text
+    assert not [mark for mark in ("DRAFT", "BORRADOR", "مسودة") if mark in text]
     assert not pdf.ua1(content)
     assert pdf.metadata(content)["Title"] in ("Worksheet", "Hoja de trabajo", "Hoja", "ورقة عمل")
 
