@@ -135,6 +135,8 @@ def home() -> ResponseReturnValue:
     """Where this person begins: first what they must see, then their own page."""
     who = actor()
     there = "desk.waiting" if waits() else HOME.get(who.role, "pages.help") if who else "auth.sign_in"
+    if there == HOME["translator"] and translates():
+        there = "workbench.languages"
     return redirect(url_for(there), 303)
 
 
