@@ -25,7 +25,8 @@ from clinic.i18n.po import Edit, File, Message, applied, rendered
 from clinic.persistence import audit
 from clinic.persistence.models import Account, Translation
 from clinic.persistence.store import Store
-from clinic.services import overlay, spoken, translations
+from clinic.services import spoken, translations
+from clinic.services.overlay_work import next_version
 from clinic.services.unit_of_work import unit_of_work
 
 Where = tuple[str | None, str]  # context and English, as a PO file knows a message
@@ -55,7 +56,7 @@ def export(store: Store, root: Path | None = None) -> dict[str, dict[str, int]]:
         names = dict(session.execute(select(Account.id, Account.display)).all())
         tags = session.scalars(select(Translation.locale).where(~Translation.cleared).distinct()).all()
         for tag in sorted(set(tags) & NAMES.keys()):
-            v = overlay.next_version(session, tag)  # from here on nobody else edits this language
+            v = next_version(session, tag)  # from here on nobody else edits this language
             for domain in DOMAINS:
                 counted = _domain(session, folder, tag, domain, names, v if back else 0)
                 if counted:
