@@ -514,7 +514,8 @@ def new(locale: str) -> None:
     """Begin LOCALE with empty catalogues."""
     from clinic.services import translations
 
-    translations.begin(locale)
+    for line in translations.begin(locale):
+        click.echo(line)
 
 
 @translations.command("export")

@@ -103,12 +103,13 @@ def noted(notes: Iterable[str], limit: int, guard: bool) -> tuple[str, ...]:
 
 
 # --------------------------------------------------------------------------- room on paper
-# Measured from templates/print/print.css at normal size on A4, one language: the narrowest box a text can be in.
+# Measured at normal size (10.4 pt) on A4, one language: the narrowest box a text can be in. Widths of a letter are the
+# mean over Spanish and German in the fonts of the sheet, and 3–8 % more, for lines that break at words.
 ACROSS: Final = 165.0  # mm between the margins
-LETTER: Final = 1.95  # mm that one letter takes on average, bold as in heads of tables (0.96 rem)
-SMALL: Final = 1.7  # the same at 0.84 rem: heads of narrow columns
-TITLE: Final = 4.6  # the same in the serif of titles (2.35 rem)
-STEP: Final = 2.6  # headings of sections (1.26 rem)
+LETTER: Final = 1.95  # mm a bold letter takes in heads of tables (0.96 rem)
+SMALL: Final = 1.7  # in heads of narrow columns (0.84 rem)
+TITLE: Final = 4.6  # in the serif of titles (2.35 rem)
+STEP: Final = 2.6  # in headings of sections (1.26 rem)
 MUCH: Final = 90  # characters; with room for more, a text has no limit
 NODE: Final = {"cycle": 44.0, "two": 70.0, "wave": 36.0, "circles": 40.0, "map": 40.0}  # mm inside a box of a drawing
 LINES: Final[Mapping[str, int]] = {  # lines a text may take in its place before it pushes the rest around

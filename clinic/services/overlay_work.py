@@ -152,7 +152,7 @@ def begin(session: Session, tag: str, who: UUID, at: datetime, key: Key | None =
     if key:
         rows = rows.where(row.domain == key[0], row.key == key[1])
         wrote = wrote.where(past.domain == key[0], past.key == key[1])
-    mine: dict[Key, list[dict[str, str]]] = {}
+    mine: dict[Any, list[dict[str, str]]] = {}
     for domain, one, forms in session.execute(wrote):
         mine.setdefault((domain, one), []).append(json.loads(forms))
     there: dict[Any, Translation] = {(one.domain, one.key): one for one in session.scalars(rows)}

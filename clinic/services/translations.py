@@ -149,14 +149,24 @@ def merge() -> dict[str, dict[str, int]]:
     }
 
 
-def begin(tag: str) -> None:
-    """Begin a language: its folder with empty catalogues. Usage error for an unknown tag, or one that is begun."""
+def begin(tag: str) -> list[str]:
+    """Begin a language: its folder with empty catalogues. Lines to say: what was made, whether it can print.
+
+    Usage error for an unknown tag, or one that is begun.
+    """
     if tag not in NAMES or tag == SOURCE:
         raise Usage(f"{tag} is not a language this program knows")
     if any(catalogue_path(tag, domain).exists() for domain in DOMAINS):
         raise Usage(f"{tag} is begun already")
+    said = []
     for domain, wanted in templates().items():
         merging.merge_file(catalogue_path(tag, domain), wanted, tag, domain)
+        said.append(f"{tag} {domain}: {len(wanted)} messages to translate")
+    try:
+        fonts.families(tag)
+    except fonts.FontsMissing as missing:
+        said.append(str(missing))
+    return said
 
 
 def catalogue_path(tag: str, domain: str) -> Path:

@@ -268,18 +268,38 @@ def share(counted: Mapping[str, int], least: State) -> int:
 
 
 def chosen(found: Sequence[Unit], which: Filter, me: str, print_when: str, fails: Callable[[Unit], bool]) -> list[Unit]:
-    """The messages that a filter leaves. To review: drafts of others; reviewed ones where only approved ones print."""
-    waits = {"draft", "reviewed"} if print_when == "approved" else {"draft"}
-    rules: Mapping[Filter, Callable[[Unit], bool]] = {
-        "all": lambda _one: True,
-        "todo": lambda one: one.open,
-        "untranslated": lambda one: one.open and one.state == "untranslated",
-        "changed": lambda one: one.state == "changed",
-        "failing": fails,
-        "review": lambda one: one.state in waits and one.entry.by != me and not one.source.guard,
-        "mine": lambda one: bool(one.entry.by) and one.entry.by == me,
-    }
-    return [one for one in found if rules[which](one)]
+    """The messages that a filter leaves; `fails` says which have a finding. Order as given."""
+    if which == "all":
+        return list(found)
+    if which == "failing":
+        return [one for one in found if fails(one)]
+    return [one for one in found if which in filters(one, me, print_when)]
+
+
+def filters(one: Unit, me: str, print_when: str) -> list[Filter]:
+    """The filters that leave a message, besides all and failing.
+
+    To review are drafts of others; where only approved sheets print, also what is reviewed.
+    """
+    state, by = one.state, one.entry.by
+    found: list[Filter] = []
+    if state in UNFINISHED:
+        if one.open:
+            found += ["todo", "untranslated"] if state == "untranslated" else ["todo"]
+        if state == "changed":
+            found.append("changed")
+    elif (state == "draft" or (state == "reviewed" and print_when == "approved")) and by != me and not one.source.guard:
+        found.append("review")
+    if by and by == me:
+        found.append("mine")
+    return found
+
+
+def counts(found: Sequence[Unit], me: str, print_when: str) -> Counter[str]:
+    """How many messages each filter leaves; of failing checks nothing is said."""
+    counted = Counter[str](name for one in found for name in filters(one, me, print_when))
+    counted["all"] = len(found)
+    return counted
 
 
 # --------------------------------------------------------------------------- checks

@@ -24,7 +24,6 @@ from clinic.i18n.message import DOMAINS, Entry, Source, state_now, variant_of
 from clinic.services import exchange as exchange_files
 from clinic.services import overlay, specimen, translations, workbench
 from clinic.services.exchange import BadUpload, Format
-from clinic.services.overlay import Mark
 from clinic.services.readiness import readiness
 from clinic.services.workbench import FILTERS, LISTED, Group, Unit
 from clinic.web.clinic import press, settings, store
@@ -47,7 +46,11 @@ bp = Blueprint("workbench", __name__, url_prefix="/translate")
 
 LONGEST: Final = 12_000  # characters of one form that are taken at all
 SHOWN: Final = 200  # messages of one kind that the page of differences lists
-MARKS: Final[Mapping[str, Mark]] = {"review": "reviewed", "approve": "approved", "draft": "draft"}
+MARKS: Final[Mapping[str, Literal["draft", "reviewed", "approved"]]] = {
+    "review": "reviewed",
+    "approve": "approved",
+    "draft": "draft",
+}
 FORMS: Final = "text"  # name of the field of a message without plural; `text.one` and so on with
 TOKENS: Final = {"handouts": re.compile(r"\{[a-z_]+\}"), "messages": re.compile(r"%\([A-Za-z_]+\)[sd]")}
 
@@ -176,7 +179,8 @@ def edit(tag: str, group: str, show: str, ref: str) -> ResponseReturnValue:
 
 def _act(tag: str, within: Group, show: str, source: Source) -> ResponseReturnValue:
     """One button of the form. Whatever else was typed comes back with the page."""
-    do, __, what = request.form.get("do", "save").partition(":")
+    # Without a button it is typing that was kept while the screen was locked: it is shown, not saved.
+    do, __, what = request.form.get("do", "look").partition(":")
     desk = Desk(_typed(tag, source), comment=request.form.get("comment", ""), reasons=_reasons())
     standing = workbench.unit(store(), tag, source)
     try:
@@ -357,9 +361,8 @@ def _me() -> str:
 
 def _counts(tag: str, within: Group) -> dict[str, int]:
     """How many messages each filter leaves; of failing checks only where somebody looks at them."""
-    found = _units(tag, within)
-    wanted = [one for one in FILTERS if one != "failing"]
-    return {one: len(workbench.chosen(found, one, _me(), settings().print_when, _never)) for one in wanted}
+    counted = workbench.counts(_units(tag, within), _me(), settings().print_when)
+    return {one: counted[one] for one in FILTERS if one != "failing"}
 
 
 def _page(

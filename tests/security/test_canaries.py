@@ -24,10 +24,11 @@ from flask.testing import FlaskClient
 from clinic import config, logs
 from clinic.app import create_app
 from clinic.domain.answer import Checked
+from clinic.i18n.message import ref
 from clinic.persistence import slots
 from clinic.persistence.store import Store
 from clinic.press.press import Press
-from clinic.services import accounts, backup, cases, records
+from clinic.services import accounts, backup, cases, records, translators
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from clinic.services.instance import init_instance
@@ -46,6 +47,11 @@ ROLES = {
     "tom": "translator",
     "fay": "front_desk",
 }
+# Who works on Spanish, and the message on whose pages they are looked at.
+TRANSLATE: Final = ("tom", "anna", "sue")
+MESSAGE: Final = {
+    "tag": "es", "group": "our_cycle", "show": "all", "ref": ref("handouts", definitions()["our_cycle"].title.key),
+}  # fmt: skip
 EVERY: Final = frozenset(SCOPES)
 JOINT: Final = frozenset({"joint"})
 NONE: Final[frozenset[str]] = frozenset()
@@ -96,6 +102,8 @@ def house(tmp_path_factory: pytest.TempPathFactory, press: Press) -> Iterator[Ho
     ids = {name: accounts.create_account(store, name, PASSWORD, name.title(), role) for name, role in ROLES.items()}
     accounts.set_supervisor(store, ids["anna"], ids["sue"])
     token = accounts.sign_in(store, "anna", PASSWORD)
+    for name in TRANSLATE:
+        translators.grant(store, accounts.sign_in(store, "adam", PASSWORD), ids[name], "es", reviews=name == "sue")
     words = {scope: f"ZQ{scope.upper().replace('_', '')}{secrets.token_hex(3).upper()}QZ" for scope in SCOPES}
     card = {side: PartnerCard(needs=words[f"staff_{side}"], safe_paper=words[f"staff_{side}"]) for side in ("a", "b")}
     case = cases.open_case(store, token, card)
@@ -215,7 +223,7 @@ def routes(house: House) -> list[tuple[str, str, str]]:
         ids = [house.records[one] for one in SOME] if "record_id" in rule.arguments else [NOTHING]
         for record in ids:
             values = dict.fromkeys(rule.arguments, NOTHING) | {"case_id": house.case, "record_id": record}
-            values["filename"] = "app.css"
+            values |= {"filename": "app.css", **MESSAGE}
             with house.app.test_request_context():
                 adapter = house.app.url_map.bind("localhost")
                 address = adapter.build(rule.endpoint, {name: values[name] for name in rule.arguments})
@@ -249,7 +257,7 @@ def printed(house: House, client: FlaskClient, fields: dict[str, str]) -> bytes:
 
 @pytest.mark.parametrize("name", ["", *ROLES])
 def test_no_route_gives_anybody_a_word_that_is_not_theirs(house: House, name: str) -> None:
-    client, tried, found = house.enter(name), 0, set[str]()
+    client, tried, found, reached = house.enter(name), 0, set[str](), set[str]()
     for endpoint, method, address in routes(house):
         for fields in FIELDS if method == "POST" and name == "anna" else FIELDS[:1]:
             status, content = reply_of(house, client, method, address, fields)
@@ -259,7 +267,11 @@ def test_no_route_gives_anybody_a_word_that_is_not_theirs(house: House, name: st
             tried += 1
             if name and (endpoint in ENDS or status == 423):
                 client = house.enter(name)
+            if method == "GET" and name in TRANSLATE and endpoint.startswith("workbench."):
+                assert status == 200, endpoint
+                reached.add(endpoint)
     assert tried > 90
+    assert len(reached) >= (5 if name in TRANSLATE else 0)
     # It would have seen them: whoever may read the staff layer has found every word on the way.
     assert found == (EVERY if name in ("anna", "sue") else NONE)
 

@@ -18,7 +18,7 @@ from clinic.domain.answer import Checked
 from clinic.domain.errors import Invalid, NotFound, Refused
 from clinic.domain.reminder import Reminder
 from clinic.persistence.store import Store
-from clinic.services import audit_log, calendar, cases, records
+from clinic.services import audit_log, calendar, cases, records, spoken
 from clinic.services.audit_log import Filters
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
@@ -148,8 +148,6 @@ def test_the_hour_stays_the_same_when_the_clocks_change(first: date, offsets: tu
 
 
 def test_it_speaks_the_language_of_its_reader(clinic: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    from clinic.services.calendar import catalogue
-
     class Book:
         def __init__(self, tag: str) -> None:
             self.tag = tag
@@ -157,8 +155,8 @@ def test_it_speaks_the_language_of_its_reader(clinic: House, monkeypatch: pytest
         def text(self, text: Any) -> str:
             return f"{text.en} {self.tag}"
 
-    assert catalogue("en").text(calendar.REMINDER) == "Reminder"
-    monkeypatch.setattr(calendar, "catalogue", Book)
+    assert spoken.book(clinic.store, "en").text(calendar.REMINDER) == "Reminder"
+    monkeypatch.setattr(spoken, "book", lambda store, tag: Book(tag))
     house = clinic.at("full", a=PartnerCard(language="es"), b=PartnerCard(language="ar"))
     for who in ("a", "b"):
         house.finish("homework_plan", who, planned("x", ("mon",), "09:00", house.store.today()))

@@ -15,9 +15,9 @@ from clinic.domain.errors import Conflict, Denied, Invalid, NotFound, Refused
 from clinic.i18n.catalogue import catalogue
 from clinic.persistence.keyview import request
 from clinic.persistence.models import Translation, TranslationPast
-from clinic.services import accounts, overlay, spoken, translations, verify
+from clinic.services import accounts, overlay, shelf, spoken, translations, verify
 from clinic.services.definitions import definitions
-from tests.persistence.making import PASSWORD, Clinic
+from tests.persistence.making import PASSWORD, WISHES, Clinic
 from tests.services.rights import admin
 
 ROOT = Path(__file__).parents[2]
@@ -138,6 +138,17 @@ def test_variants_are_messages_of_their_own(clinic: Clinic, staff: dict[str, str
     assert book.speaking_to("f", "reviewed").text(TITLE) == book.text(TITLE), "not come far enough"
     assert book.variants() == {"f"}
     assert book.missing(definitions()["our_cycle"].texts()) == []
+
+
+def test_a_form_of_the_clinic_is_translated_here_and_nowhere_else(clinic: Clinic, staff: dict[str, str]) -> None:
+    folder = clinic.store.settings.own_forms
+    folder.mkdir()
+    (folder / "own_wishes.toml").write_bytes(WISHES.replace(b'id = "wishes"', b'id = "own_wishes"'))
+    own = shelf.accept(clinic.store, folder / "own_wishes.toml")
+    assert overlay.propose(clinic.store, staff["tom"], "es", "handouts", own.title.key, {"": "Deseos"}, 0) == 1
+    assert overlay.book(clinic.store, "es").text(own.title) == "Deseos"
+    with pytest.raises(NotFound):
+        propose(clinic, staff["tom"], "Deseos", 0, "own_other.title")
 
 
 @pytest.mark.parametrize(

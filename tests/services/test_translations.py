@@ -9,6 +9,7 @@ from clinic import resources
 from clinic.cli import clinic as command
 from clinic.i18n import merging, plurals, po
 from clinic.i18n.locales import NAMES
+from clinic.press import fonts
 from clinic.services import translations
 from clinic.services.definitions import definitions
 
@@ -40,7 +41,7 @@ def put(own: Path, key: str, text: str, **more: str) -> None:
 
 def test_from_nothing_to_a_clean_check(own: Path) -> None:
     assert f"handouts: {len(translations.sources('handouts'))} messages" in run("extract").output
-    run("new", "es")
+    assert "es handouts: " in run("new", "es").output
     assert run("check").output == ""
     assert "0 changed" in run("merge").output
     assert [one.state for one in po.File(handouts(own).read_bytes()).messages[:3]] == ["untranslated"] * 3
@@ -113,3 +114,11 @@ def test_a_glyph_that_no_font_has_is_a_fault(own: Path) -> None:
     source = translations.sources("handouts")[KEY]
     found = translations.checked(source, {"": "Nuestro \U0001f300 ciclo"}, "es")
     assert [one.check for one in found if one.tier == "block"] == ["glyphs"]
+
+
+def test_beginning_a_language_says_how_to_get_its_fonts(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(tag: str) -> list[str]:
+        raise fonts.FontsMissing(tag, "cjk")
+
+    monkeypatch.setattr(fonts, "families", missing)
+    assert "ja: not printable until its fonts are made by: python3 -m clinic fonts" in run("new", "ja").output
