@@ -174,9 +174,10 @@ class _One:
     def __init__(self, source: Source, text: str, tag: str, form: str, careful: bool) -> None:
         self.source, self.text, self.tag, self.form, self.careful = source, text, tag, form, careful
         self.percent = source.domain == "messages"
-        self.english = source.plural if source.plural and form != "one" else source.en
-        # “one answer” and “two answers” may leave the number out: there is only one it can be.
+        # “one answer” and “two answers” may leave the number out: there is only one it can be. Not so in Hindi, where
+        # the form “one” is for 0 as well.
         self.spoken = bool(source.plural) and len(plurals.examples(tag, form, 2)) == 1
+        self.english = source.plural if source.plural and not (form == "one" and self.spoken) else source.en
 
     def found(self, check: str, **params: str) -> Finding:
         return Finding(check, "block" if check in BLOCKING else "warn", params, self.form)

@@ -113,10 +113,11 @@ def test_the_whole_way_by_keyboard(walk: Walk, bench: Served) -> None:
         page.keyboard.type("En pareja")
         page.keyboard.press("Control+s")
         expect(page.locator(".flash")).to_be_visible()
+        expect(page.locator("#text")).to_be_focused()
         assert entry(bench, KEYS[2]).text == "En pareja"
         depth = page.evaluate("history.length")
         page.keyboard.type(" siempre")
-        expect(paper(page).locator("mark").first).to_contain_text("siempre")
+        expect(paper(page).locator("mark").first).to_contain_text("siempre", timeout=15_000)
         assert page.evaluate("history.length") == depth  # the page that follows the typing leaves Back alone
         page.keyboard.press("Control+s")
         expect(page.locator(".flash")).to_be_visible()

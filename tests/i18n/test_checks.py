@@ -102,6 +102,8 @@ def test_a_form_of_one_number_may_leave_it_out_and_no_other_form_may() -> None:
     forms = {name: "%(num)d x" for name in plurals.categories("ar")}
     assert plural({**forms, "one": "شيء", "two": "شيئان"}) == []
     assert plural({**forms, "few": "أشياء"}) == [("placeholders", "few")]
+    assert plural({"one": "एक", "other": "%(num)d x"}, "hi") == [("placeholders", "one")]  # 0 is "one" in Hindi
+    assert plural({"one": "%(num)d x", "other": "%(num)d x"}, "hi") == []
     hindi = {"one": "एक चीज़", "other": "%(num)d चीज़ें"}  # `one` is 0 and 1 in Hindi
     assert plural(hindi, "hi") == [("placeholders", "one")]
 
