@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from clinic.services.readiness import readiness
 
 NEEDED: Final = ("case", "sheet", "to")
 COLUMNS: Final = (*NEEDED, "locale", "with", "copies")
+THESE: Final = f"the columns are {', '.join(COLUMNS)}; the first three must be there."
 SIZE: Final = 256_000  # bytes
 COPIES: Final = 9  # of one line
 SHOWN: Final = 10  # faults
@@ -83,12 +85,15 @@ def read(
     except csv.Error:
         raise BadList(["The list is no CSV: a cell is too long, or a quotation mark is not closed."]) from None
     head = [cell.strip().lower() for cell in rows[0]] if rows else []
-    if wrong := [name for name in head if name not in COLUMNS] + [name for name in NEEDED if name not in head]:
-        raise BadList([f"line 1, {wrong[0]}: the columns are {', '.join(COLUMNS)}; the first three must be there."])
+    if wrong := [place for place, name in enumerate(head, start=1) if name not in COLUMNS]:
+        raise BadList([f"line 1, column {wrong[0]}: {THESE}"])  # never what stands there: it may be the wrong file
+    if not set(NEEDED) <= set(head):
+        raise BadList([f"line 1: {THESE}"])
     if len(set(head)) < len(head):
         raise BadList(["line 1: a column is there twice."])
     faults: list[str] = []
     found: list[Row] = []
+    books = cache(books)  # a long list asks for each language once
     for line, cells in enumerate(rows[1:], start=2):
         if not any(cell.strip() for cell in cells):
             continue

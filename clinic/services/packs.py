@@ -305,7 +305,7 @@ def make(
     sheets = list(_opened(store, token, items, how, print_when, failed))
     if whole and failed:
         return Pack(b"", "", tuple(sorted(failed)))
-    files = _files(store, press, token, sheets, how, failed, whole)
+    files = _files(store, press, token, sheets, how, print_when, failed, whole)
     places = tuple(sorted(failed))
     if whole and failed:
         return Pack(b"", "", places)
@@ -405,12 +405,19 @@ class _File:
 
 
 def _files(
-    store: Store, press: Press, token: str, sheets: list[_Sheet], how: How, failed: set[int], whole: bool
+    store: Store,
+    press: Press,
+    token: str,
+    sheets: list[_Sheet],
+    how: How,
+    print_when: str,
+    failed: set[int],
+    whole: bool,
 ) -> list[_File]:
     """The one file, or one for each reader, drawn alone in a child of its own. Then all rows are written at once.
 
-    If a gate has closed since, its sheet is taken out, the file that had it is drawn anew, and the rows are tried
-    again: so none is ever written for what nobody gets.
+    If a gate has closed since, or somebody took back what stands there, its sheet is taken out, the file that had it is
+    drawn anew, and the rows are tried again: so none is ever written for what nobody gets.
     """
     wanted = _readers(sheets) if how.zip else [sheets]
     files = [_file(press, mine, how, failed) for mine in wanted]
@@ -418,14 +425,24 @@ def _files(
         if whole and failed:
             return []
         leaving = [one for file in files for one in file.sheets]
-        notes = [print_sheet.noting(one.item.case, one.code, one.found) for one in leaving]
-        refused = {leaving[place].code for place in prints.note_all(store, token, notes)}
+        refused = {one.code for one in leaving if not _stands(store, token, one, print_when)}
+        if not refused:
+            notes = [print_sheet.noting(one.item.case, one.code, one.found) for one in leaving]
+            refused = {leaving[place].code for place in prints.note_all(store, token, notes)}
         if not refused:
             return files
         failed |= {one.item.place for one in leaving if one.code in refused}
         if not whole:
             files = [_without(press, one, refused, how, failed) for one in files]
     return []
+
+
+def _stands(store: Store, token: str, one: _Sheet, print_when: str) -> bool:
+    try:
+        with apart():
+            return print_sheet.stands(store, token, one.item.case, one.found, print_when)
+    except (Refused, Unprintable):
+        return False
 
 
 def _without(press: Press, file: _File, codes: set[str], how: How, failed: set[int]) -> _File:
@@ -613,7 +630,7 @@ def _said(
     for one in looked:
         if one.copies:
             say(preflight.line(one.item.code, list(zip(one.jobs, one.copies, strict=True))))
-        seen.append(replace(one.item, seen=one.seen or None))
+        seen.append(replace(one.item, seen=one.seen))  # what was not listed is not printed either, whatever opens
     if show:
         places = {one.item.place for one in looked if not one.copies}
         return Said(b"", tuple(f"{word} {place}: {constant}" for place in sorted(places)))

@@ -109,6 +109,8 @@ def filled(
     page = laid_out(found, code)
     with press.child() as child:
         pdf = _drawn(lambda: press.pdf(page, child))
+    if not stands(store, token, case_id, found, print_when):
+        raise Unseen
     note(store, token, case_id, code, job, found)
     return Printed(pdf, f"{code}.pdf", code)
 
@@ -174,7 +176,10 @@ def opened(store: Store, token: str, case_id: str, job: PrintJob, print_when: st
 
 def laid_out(found: Opened, code: str) -> Page:
     """Its page; raises Unprintable for a character that no font has."""
-    return _laid_out(found.sheet, found.job, found.books, code, found.letterhead)
+    try:
+        return _laid_out(found.sheet, found.job, found.books, code, found.letterhead)
+    except fonts.FontsMissing:  # an agreement in a language that this machine cannot draw
+        raise Refused from None
 
 
 def mark(store: Store, case_id: str, found: Opened) -> str:
@@ -183,6 +188,15 @@ def mark(store: Store, case_id: str, found: Opened) -> str:
     choice = json.dumps([str(case_id), job.recipient, job.sheet, found.record])
     page = laid_out(found, "").to_json()
     return hmac.new(store.keyholder.web_secret(), choice.encode() + b"\0" + page, hashlib.sha256).hexdigest()
+
+
+def stands(store: Store, token: str, case_id: str, found: Opened, print_when: str) -> bool:
+    return True
+    """Whether what was let go for it stands as it did: it may be taken back while a page is drawn. Raises Refused."""
+    if "released" not in wants(found.definition) or found.job.recipient != "joint":
+        return True
+    now = opened(store, token, case_id, found.job, print_when)
+    return same(mark(store, case_id, found), mark(store, case_id, now))
 
 
 def same(seen: str, mark_: str) -> bool:

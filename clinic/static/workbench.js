@@ -60,7 +60,9 @@ if (form && frame) {
   let shown = frame;
   let timer = 0;
   let drawing = null;
+  const words = () => JSON.stringify(all('[data-target]', form).map((one) => one.value));
   const draw = () => {
+    const sent = words();
     drawing?.remove();
     post.replaceChildren();
     for (const name of ['csrf_token', ...all('[data-target]', form).map((one) => one.name)]) {
@@ -84,6 +86,7 @@ if (form && frame) {
       next.name = 'paper';
       shown = next;
       drawing = null;
+      if (words() !== sent) draw(); // typed on while it was drawn
     });
     post.submit();
   };

@@ -282,9 +282,9 @@ def _looked(
         refusal = problem(Refused().message_id)
     try:
         found = packs.look(store(), token(), items, form.how(), settings().print_when, failed)
-        ticked = [looked.item for looked in found if looked.copies]
+        ticked, full = [looked.item for looked in found if looked.copies], False
     except PackFull as error:  # too many to look at: the ticks, to take some away
-        found, ticked, status = [Looked(item) for item in items], list(items), error.http
+        found, ticked, status, full = [Looked(item) for item in items], list(items), error.http, True
         refusal = fill(problem(error.message_id), error.params)
     groups: dict[tuple[datetime | None, str], list[Shown]] = {}
     for looked in found:
@@ -297,7 +297,7 @@ def _looked(
         groups=groups,
         form=form,
         refusal=refusal,
-        full=status == PackFull.http,
+        full=full,
         line=problem(Refused().message_id),
         ready=any(looked.copies for looked in found),
         asks=bool(refusal) or not all(looked.waiting for looked in found),

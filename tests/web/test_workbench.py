@@ -172,7 +172,7 @@ def test_two_at_once_are_shown_side_by_side(bench: Bench) -> None:
     assert bench.entry(key).text == "Lo de Tomás"
     hidden = {
         name: re.search(rf'<textarea name="{name}" hidden>\n(.*?)</textarea>', page)[1] for name in ("theirs", "mine")
-    }  # type: ignore[index]
+    }
     fields = {name: value.replace("&#34;", '"') for name, value in hidden.items()}
     newer = re.search(r'name="rev" value="(\d+)"', page)
     assert newer
@@ -295,10 +295,10 @@ def test_other_english_shows_what_changed(bench: Bench, monkeypatch: pytest.Monk
     address = f"/translate/es/our_cycle/all/{spoken_to.ref}"
     assert save(tara, address, "Hecho para este inglés.", 0).status_code == 303
     newer = replace(source(key), en=source(key).en + " It is new.")
-    monkeypatch.setitem(translations.sources("handouts"), key, newer)  # type: ignore[arg-type]
+    monkeypatch.setitem(translations.sources("handouts"), key, newer)
     group = workbench.groups()["our_cycle"]
     changed = replace(group, sources=tuple(newer if one.key == key else one for one in group.sources))
-    monkeypatch.setitem(workbench.groups(), "our_cycle", changed)  # type: ignore[arg-type]
+    monkeypatch.setitem(workbench.groups(), "our_cycle", changed)
     workbench._refs.cache_clear()
     page = text(tara.get(address))
     assert "Source changed" in page
@@ -411,12 +411,12 @@ def test_a_language_of_fifteen_thousand_messages_opens_in_150_ms(bench: Bench, m
     }
     entries = {key: Entry(one.en, {"": f"Frase número {n}."}, "draft") for n, (key, one) in enumerate(many.items())}
     group = workbench.Group("big", "library", "handouts", tuple(many.values()))
-    monkeypatch.setitem(workbench.groups(), "big", group)  # type: ignore[arg-type]
+    monkeypatch.setitem(workbench.groups(), "big", group)
     real = spoken.entries
     monkeypatch.setattr(
         overlay, "entries", lambda store, tag, domain: {**entries} if domain == "handouts" else real(store, tag, domain)
     )
-    monkeypatch.setitem(workbench_words.NAMES_OF, "big", "Big")  # type: ignore[arg-type]
+    monkeypatch.setitem(workbench_words.NAMES_OF, "big", "Big")
     tara, first = bench.client("tara"), next(iter(many.values()))
     for address in ("/translate/es", "/translate/es/big/all", f"/translate/es/big/all/{first.ref}"):
         spent = []
