@@ -87,8 +87,8 @@ def read(
     head = [cell.strip().lower() for cell in rows[0]] if rows else []
     if wrong := [place for place, name in enumerate(head, start=1) if name not in COLUMNS]:
         raise BadList([f"line 1, column {wrong[0]}: {THESE}"])  # never what stands there: it may be the wrong file
-    if not set(NEEDED) <= set(head):
-        raise BadList([f"line 1: {THESE}"])
+    if lacking := [name for name in NEEDED if name not in head]:
+        raise BadList([f"line 1, {lacking[0]}: {THESE}"])
     if len(set(head)) < len(head):
         raise BadList(["line 1: a column is there twice."])
     faults: list[str] = []

@@ -44,7 +44,7 @@ from clinic.services import (
     terminal,
 )
 from clinic.services.preflight import Preflight
-from clinic.services.print_sheet import Opened, Unseen
+from clinic.services.print_sheet import Opened, Undrawn, Unseen
 from clinic.services.prints import PrintJob, Sent
 from clinic.services.readiness import Readiness, readiness
 from clinic.services.records import RecordLine
@@ -58,6 +58,7 @@ ORDER: Final[tuple[Recipient, ...]] = ("a", "b", "joint")
 MOST: Final = 100  # sheets in one pack
 PLUS: Final = "+"  # between the marks of copies
 ZIP_DAY: Final = (1980, 1, 1, 0, 0, 0)  # no entry says when it was made
+SHUT: Final = (Refused, Unprintable, Undrawn)  # closed, or broken: in a pack the same
 MIMES: Final = {"pdf": "application/pdf", "zip": "application/zip"}
 
 
@@ -274,7 +275,7 @@ def look(
                 copies = tuple(preflight.of(store, item.case, one, print_when) for one in opened)
                 two = item.recipient == "joint" and (item.each or len(copies[0].languages) > 1)
                 found.append(Looked(item, tuple(one.job for one in opened), copies, two=two))
-        except (Refused, Unprintable):
+        except SHUT:
             found.append(Looked(item, waiting=_waiting(store, item, usual, how, print_when, known)))
     return found
 
@@ -345,7 +346,7 @@ def _opened(
                         raise Unseen
                 codes = [(one, new_code()) for one in found for _ in range(item.copies)]
                 made = [_Sheet(item, one, print_sheet.laid_out(one, code), code) for one, code in codes]
-        except (Refused, Unprintable):
+        except SHUT:
             failed.add(item.place)
         else:
             yield from made
@@ -441,7 +442,7 @@ def _stands(store: Store, token: str, one: _Sheet, print_when: str) -> bool:
     try:
         with apart():
             return print_sheet.stands(store, token, one.item.case, one.found, print_when)
-    except (Refused, Unprintable):
+    except SHUT:
         return False
 
 

@@ -183,10 +183,16 @@ def laid_out(found: Opened, code: str) -> Page:
 
 
 def mark(store: Store, case_id: str, found: Opened) -> str:
-    """What a page is known by, without saying anything of it: changes with every word and every choice of paper."""
+    """What a page is known by, without saying anything of it: changes with every word and every choice of paper.
+
+    Raises as `laid_out`, and Undrawn: it is longer than any page may be.
+    """
     job = found.job
     choice = json.dumps([str(case_id), job.recipient, job.sheet, found.record])
-    page = laid_out(found, "").to_json()
+    try:
+        page = laid_out(found, "").to_json()
+    except ValueError:
+        raise Undrawn("size") from None
     return hmac.new(store.keyholder.web_secret(), choice.encode() + b"\0" + page, hashlib.sha256).hexdigest()
 
 

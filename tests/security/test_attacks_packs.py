@@ -30,6 +30,7 @@ from tests.web.test_packs import (
     PAPER,
     asked,
     bare,
+    chosen,
     code_of,
     item,
     listed,
@@ -318,6 +319,22 @@ def ready(sheet: Definition, tag: str) -> Readiness:
 
 
 # --------------------------------------------------------------------------- too big to draw
+def test_a_record_too_long_for_paper_takes_no_other_sheet_along(clinic: Clinic, ana: FlaskClient, said: Said) -> None:
+    """One long answer of one couple: the pack of the whole day was an error page, and told open from shut."""
+    finished(clinic.store, clinic.tokens["ana"], clinic.case, "check_in", "a", {"better": "long " * 420_000})
+    items = [item(clinic, to, "check_in") for to in ("a", "b")]
+    page = make(ana, clinic, *items, do="look")
+    assert page.status_code == 200
+    assert chosen(page.text) == items[1:]
+    assert page.text.count(LINE) == 1
+    forced = make(ana, clinic, f"{items[0]}|||1|{'0' * 64}", ticked(page.text)[0])
+    assert forced.status_code == 409
+    assert sent(clinic) == []
+    paper = {"locale": "en", "beside": "", "paper": "a4", "size": "normal", "ink": "full", "goes": "stays"}
+    one = post(ana, f"/cases/{clinic.case}/print", sheet="check_in", to="a", do="look", **paper)
+    assert one.status_code == 422
+
+
 def test_a_pack_too_big_to_draw_is_as_it_was_read(
     clinic: Clinic, ana: FlaskClient, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -606,7 +606,7 @@ def test_a_list_names_sheets_and_copies() -> None:
     [
         ("", "line 1, case"),
         ("case,sheet\nK-1,our_cycle\n", "line 1, to"),
-        ("case,sheet,to,name\n", "line 1, name"),
+        ("case,sheet,to,name\n", "line 1, column 4"),
         ("case,sheet,to,to\n", "line 1: a column is there twice"),
         (HEAD, "no line"),
         (HEAD + "K-2,our_cycle,joint,,,\n", "line 2, case: there is no such case."),
