@@ -3,7 +3,9 @@
 Each test is an attack, most of them one that went through once. Real database, keys, keyholder, press and audit.
 """
 
+import io
 import re
+import tempfile
 from collections.abc import Callable
 from threading import Thread
 from typing import Any
@@ -11,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug import formparser
 
 from clinic.domain.definition import Definition
 from clinic.domain.errors import Refused
@@ -24,7 +27,8 @@ from tests.filling import filled
 from tests.security import test_twins
 from tests.security.test_twins import house
 from tests.security.twins import CLOSED, SECRET
-from tests.web.conftest import Clinic, ana, clinic, finished, made, post, prepared, press, shown
+from tests.web.conftest import Clinic, ana, clinic, csrf, finished, made, post, prepared, press, shown
+from tests.web.test_lock import change
 from tests.web.test_packs import (
     LINE,
     PAPER,
@@ -82,6 +86,29 @@ def test_a_long_list_asks_for_each_language_once(clinic: Clinic) -> None:
 @pytest.mark.parametrize("text", ODD)
 def test_no_list_breaks_the_page(clinic: Clinic, ana: FlaskClient, text: str) -> None:
     assert listed(ana, text).status_code == 422
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_an_uploaded_list_touches_no_disk_and_comes_back_to_nobody(
+    clinic: Clinic, ana: FlaskClient, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], locked: bool
+) -> None:
+    """Larger than what Werkzeug keeps in memory; also while the screen is locked."""
+
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a temporary file")
+
+    for name in ("TemporaryFile", "SpooledTemporaryFile", "NamedTemporaryFile", "mkstemp"):
+        monkeypatch.setattr(tempfile, name, never)
+    monkeypatch.setattr(formparser, "TemporaryFile", never)
+    monkeypatch.setattr(formparser, "SpooledTemporaryFile", never)
+    token, data = csrf(ana.get("/help")), b"case,sheet,to\n" + b"ZQUPLOADQZ,x,a\n" * 80_000
+    if locked:
+        change(clinic, locked=True)
+    fields = {"csrf_token": token, "do": "list", "list": "", "file": (io.BytesIO(data), "../../ZQNAMEQZ.csv")}
+    reply = ana.post("/day/pack", data=fields)
+    assert reply.status_code == (423 if locked else 422)
+    assert not any(word in reply.text for word in ("ZQUPLOADQZ", "ZQNAMEQZ"))
+    assert not any(word in capfd.readouterr().err for word in ("ZQUPLOADQZ", "ZQNAMEQZ"))
 
 
 # --------------------------------------------------------------------------- nothing prints that was not shown
