@@ -22,8 +22,9 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,62
 PAPERS = ("a4", "letter")
 PRINT_WHEN = ("complete", "reviewed", "approved")
 LETTERHEAD = 4, 80  # lines, characters of one
+HELP_LINES = tuple("now line doctor therapy free drink touch children advice".split())
 KEYS = tuple(
-    "backup_folder database_url host key_file letterhead name paper port print_when retention_years"
+    "backup_folder database_url help_lines host key_file letterhead name paper port print_when retention_years"
     " time_zone tls".split()
 )
 
@@ -36,7 +37,8 @@ class Settings:
     vault and is read only with mode 0600; `cache` holds fonts and blank sheets, never an answer. `tls` is "proxy"
     when exactly one proxy with TLS stands in front, `name` the host name by which it is reached. `backups` is where the
     daily backups go if not beside the instance; `retention_years` after its last change a case is due to be closed.
-    `letterhead`: the clinic's lines, for the head of a sheet when somebody asks for them.
+    `letterhead`: the clinic's lines, for the head of a sheet when somebody asks for them. `help_lines`: whom to call
+    here, as (row of the sheet `when_to_get_more_help`, name of the place, number and hours); never in a translation.
     `time_zone`, an IANA name, is the clinic's: days and times of day are meant in it.
     """
 
@@ -53,6 +55,7 @@ class Settings:
     backups: Path | None = None
     retention_years: int = 10
     letterhead: tuple[str, ...] = ()
+    help_lines: tuple[tuple[str, str, str], ...] = ()
     time_zone: str = "UTC"
     chosen: bool = True  # False: nobody named the instance, so say which one it is
 
@@ -92,6 +95,7 @@ def load(instance: Path | str | None = None, environment: Mapping[str, str] = os
         backups=_backups(values.get("backup_folder"), folder),
         retention_years=_years(values.get("retention_years", 10)),
         letterhead=_letterhead(values.get("letterhead", [])),
+        help_lines=_help_lines(values.get("help_lines", {})),
         time_zone=_zone(values.get("time_zone") or _machine_zone(environment)),
         chosen=bool(named),
     )
@@ -193,6 +197,21 @@ def _letterhead(value: object) -> tuple[str, ...]:
     if sign := next((one for one in "".join(found) if hidden(one)), ""):
         raise Usage(f"letterhead has U+{ord(sign):04X}, which cannot be printed.")
     return found
+
+
+def _help_lines(value: object) -> tuple[tuple[str, str, str], ...]:
+    """`{row = ["Name of the place", "number and hours"]}`."""
+    rows = list(value.items()) if isinstance(value, dict) else None
+    if rows is None or not all(isinstance(two, list) and len(two) == 2 and _are_lines(two) for _, two in rows):
+        wide = LETTERHEAD[1]
+        raise Usage(f'help_lines is a table of pairs, such as now = ["Name", "Number"], of at most {wide} characters.')
+    if unknown := sorted({row for row, _ in rows} - set(HELP_LINES)):
+        raise Usage(f"help_lines: unknown row {unknown[0]}. Known: {', '.join(HELP_LINES)}.")
+    return tuple((row, " ".join(name.split()), " ".join(number.split())) for row, (name, number) in rows)
+
+
+def _are_lines(found: list[object]) -> bool:
+    return all(isinstance(one, str) and len(one) <= LETTERHEAD[1] and not any(map(hidden, one)) for one in found)
 
 
 def _zone(value: object) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from clinic import config, resources
 from clinic.domain.errors import Usage
+from clinic.services.definitions import definitions
 
 
 @pytest.fixture
@@ -100,6 +101,32 @@ def test_an_unknown_time_zone_is_refused_with_an_example(tmp_path: Path, zone: s
 def test_without_one_it_is_the_machines(tmp_path: Path) -> None:
     assert config.load(tmp_path, {"TZ": "Europe/Berlin"}).time_zone == "Europe/Berlin"
     assert config.load(tmp_path, {"TZ": "nowhere"}).time_zone  # what the machine's files say, or UTC
+
+
+def test_help_lines_are_pairs_for_the_rows_of_their_sheet(tmp_path: Path) -> None:
+    assert config.load(tmp_path, {}).help_lines == ()
+    (tmp_path / "config.toml").write_text('[help_lines]\nnow = ["Ambulance", " 112,  day and night"]', "utf-8")
+    assert config.load(tmp_path, {}).help_lines == (("now", "Ambulance", "112, day and night"),)
+    (sheet,) = (one for one in definitions()["when_to_get_more_help"].blocks.values() if one.prefill)
+    assert tuple(row.id for row in sheet.rows) == config.HELP_LINES
+    assert {column.id for column in sheet.columns} == {"name", "number"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ('help_lines = "112"', "a table of pairs"),
+        ('[help_lines]\nnow = "112"', "a table of pairs"),
+        ('[help_lines]\nnow = ["Ambulance"]', "a table of pairs"),
+        (f'[help_lines]\nnow = ["Ambulance", "{"1" * 81}"]', "80 characters"),
+        ('[help_lines]\nnow = ["Ambulance\\u202E", "112"]', "a table of pairs"),
+        ('[help_lines]\nnever = ["Ambulance", "112"]', "unknown row never. Known: now, line"),
+    ],
+)
+def test_help_lines_that_are_none_are_refused(tmp_path: Path, lines: str, says: str) -> None:
+    (tmp_path / "config.toml").write_text(lines, encoding="utf-8")
+    with pytest.raises(Usage, match=says):
+        config.load(tmp_path, {})
 
 
 def test_a_letterhead_is_a_few_lines(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ class Part:
     when: When | None = None
     room: bool = True  # unanswered leaves get room to write; else they say that there is no answer
     tail: bool = False
+    told: bool = False  # the values are the clinic's own words, nobody's answer
 
     @property
     def kind(self) -> str:
@@ -187,6 +188,19 @@ def _when(condition: Condition | None, definition: Definition) -> When | None:
     options = definition.blocks[condition.block].options
     choice = next(option.label for option in options if option.id == condition.value)
     return When(words.IF_OTHER if condition.op == "is_not" else words.IF_CHOSEN, choice)
+
+
+def told(sheet: Sheet, source: str, said: Mapping[str, str]) -> Sheet:
+    """The sheet with the clinic's words, by leaf path, in the blocks that ask for `source` and hold no answer."""
+    return replace(sheet, steps=tuple(replace(step, parts=_told(step.parts, source, said)) for step in sheet.steps))
+
+
+def _told(parts: tuple[Part, ...], source: str, said: Mapping[str, str]) -> tuple[Part, ...]:
+    values = MappingProxyType(dict(said))
+    return tuple(
+        replace(part, values=values, told=True) if part.block.prefill == source and not part.values else part
+        for part in parts
+    )
 
 
 # --------------------------------------------------------------------------- every text that is printed

@@ -32,7 +32,12 @@ LEVELS: Final = ("open", "light", "full", "intimate")
 SHAPES: Final = {"cycle": 7, "two": 4, "wave": 4, "circles": 3, "map": 0}  # shape -> nodes it needs (0: any)
 COLUMN_TYPES: Final = ("text", "scale", "choice", "pick", "number", "tick", "date")
 FIELD_TYPES: Final = ("date", "time", "text")
-PREFILLS: Final[dict[str, Audience]] = {"map.cycle": "joint", "homework": "recipient", "released": "joint"}
+PREFILLS: Final[dict[str, Audience]] = {
+    "map.cycle": "joint",
+    "homework": "recipient",
+    "released": "joint",
+    "help_lines": "joint",  # the clinic's own words: config.toml
+}
 FEEDS: Final = (
     "observations pitfalls judgement links excluded sources asked today worried level policy screen cycle aims"
     " homework review supervision choice"

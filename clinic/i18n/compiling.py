@@ -7,6 +7,7 @@ loads this file by path, so it imports nothing of ours.
 import json
 import os
 import re
+import threading
 from pathlib import Path
 
 STATE = re.compile(r"state: (reviewed|approved)\b")
@@ -47,7 +48,7 @@ def _state(message: object, translated: bool) -> str:
         return "untranslated"
     if message.fuzzy:  # type: ignore[attr-defined]
         return "changed"
-    said = next((m[1] for c in message.user_comments if (m := STATE.search(c))), None)  # type: ignore[attr-defined]
+    said = next((m[1] for c in message.user_comments if (m := STATE.match(c))), None)  # type: ignore[attr-defined]
     return said or "draft"
 
 
@@ -65,14 +66,33 @@ def _previous(message: object) -> str:
 
 
 def compile_po(po: Path) -> Path:
-    """Write the compiled form of a PO beside it, unless it is there and not older. Returns its path."""
-    target = po.with_suffix(".json")
-    if target.exists() and target.stat().st_mtime_ns >= max(po.stat().st_mtime_ns, Path(__file__).stat().st_mtime_ns):
+    """Write the compiled form of a PO beside it, unless it is there already. Returns its path.
+
+    It has the time of the PO that it was made from: a file put back from elsewhere may be older than the last one. Of a
+    PO that cannot be read (somebody is writing it) the last compiled form stays.
+    """
+    target, made_from = po.with_suffix(".json"), po.stat().st_mtime_ns
+    if _fresh(target, made_from):
         return target
-    part = target.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(entries(po), ensure_ascii=False, sort_keys=True), "utf-8")
+    try:
+        found = entries(po)
+    except ValueError:
+        if target.exists():
+            return target
+        raise
+    part = target.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
+    part.write_text(json.dumps(found, ensure_ascii=False, sort_keys=True), "utf-8")
+    os.utime(part, ns=(made_from, made_from))
     os.replace(part, target)
     return target
+
+
+def _fresh(target: Path, made_from: int) -> bool:
+    try:
+        there = target.stat()
+    except FileNotFoundError:
+        return False
+    return there.st_mtime_ns == made_from and there.st_ctime_ns >= Path(__file__).stat().st_mtime_ns
 
 
 def compile_all(root: Path) -> list[Path]:

@@ -29,7 +29,8 @@ GUARDED: Final = (
     "web/course/share.html",
     "rights.py",
 )
-GUARDED_KEYS: Final = ("error.",)  # of handouts: refusals and what goes wrong
+# Of handouts: refusals and what goes wrong; the mark of a draft; and what a file or a calendar says to whoever sees it.
+GUARDED_KEYS: Final = ("error.", "sheet.draft", "sheet.title", "calendar.")
 SHORT: Final = 2  # words; so short a text is guarded only if no other page has it: “Case”, “Print”
 
 

@@ -17,6 +17,7 @@ from clinic.i18n.units import PROBLEMS, BrokenUpload, Unit, packed, unpacked
 
 BYTES: Final = 8 << 20
 UNITS: Final = 20_000
+READ: Final = b"read"  # the child's first line when all is well; else it is a key of PROBLEMS
 MEMORY: Final = 512 << 20
 SECONDS: Final = 5  # of computing; twice that on the clock
 PROGRAM: Final = "import sys; sys.path[:0] = sys.argv[2:]; from clinic.i18n import incoming; incoming.main(sys.argv[1])"
@@ -53,7 +54,7 @@ def apart(data: bytes, tag: str) -> list[Unit]:
     except subprocess.TimeoutExpired:
         raise BrokenUpload("stopped") from None
     head, _, rest = done.stdout.partition(b"\n")
-    if done.returncode == 0 and head == b"units":
+    if done.returncode == 0 and head == READ:
         return unpacked(rest)
     said = head.decode("ascii", "replace")
     raise BrokenUpload(said if done.returncode == 0 and said in PROBLEMS else "stopped")
@@ -65,7 +66,7 @@ def main(tag: str) -> None:
     data = sys.stdin.buffer.read(BYTES + 1)
     _confine()
     try:
-        out = b"units\n" + packed(read(data, tag))
+        out = READ + b"\n" + packed(read(data, tag))
     except BrokenUpload as problem:
         out = problem.problem.encode() + b"\n"
     except (MemoryError, RecursionError):
@@ -100,10 +101,10 @@ def read(data: bytes, tag: str) -> list[Unit]:
     _weighed(data)
     start = data[:400].lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\x00")
     if start.startswith(b"<"):
-        return xliff.read(data, tag, UNITS)
+        return _sound(xliff.read(data, tag, UNITS), "xml")
     if not re.search(rb"^\s*(#|msgid|msgctxt)", start, re.MULTILINE):
         raise BrokenUpload("kind")
-    return _po(data, tag)
+    return _sound(_po(data, tag), "po")
 
 
 def _po(data: bytes, tag: str) -> list[Unit]:
@@ -120,6 +121,15 @@ def _po(data: bytes, tag: str) -> list[Unit]:
     if not file.messages:
         raise BrokenUpload("po")
     return [_unit(one, tag, file.header.get(DOMAIN, ""), rule) for one in file.messages]
+
+
+def _sound(units: list[Unit], problem: str) -> list[Unit]:
+    """Units that each stand for a message of their own, in words that can be written. Raises BrokenUpload."""
+    refs = [one.ref for one in units if one.ref]
+    said = "".join(text for one in units for text in (one.source, *one.forms.values()))
+    if len(set(refs)) != len(refs) or any("\ud800" <= sign <= "\udfff" for sign in set(said)):
+        raise BrokenUpload(problem)
+    return units
 
 
 def _unit(one: po.Message, tag: str, domain: str, rule: str) -> Unit:

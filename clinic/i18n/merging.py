@@ -14,7 +14,7 @@ from typing import Final
 from clinic.i18n import plurals
 from clinic.i18n.checks import placeholders
 from clinic.i18n.message import Domain, neutral, variant_of
-from clinic.i18n.po import File, Message, document, headed, noted, rendered
+from clinic.i18n.po import File, Message, document, headed, noted, rendered, replaced
 
 HEADER: Final = {
     "Project-Id-Version": "secure-base",
@@ -54,7 +54,7 @@ def merge_file(path: Path, wanted: Sequence[Message], tag: str, domain: Domain) 
     now, counts = merged(was, wanted, tag, domain)
     if now != was:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(now)
+        replaced(path, now)
     return counts
 
 

@@ -6,13 +6,17 @@ States as in DECISIONS D10: empty = untranslated, plain = draft, fuzzy with the 
 `# state: reviewed|approved NAME DATE` = that.
 """
 
+import os
 import re
 import textwrap
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
+from clinic.domain.definition import hidden
 from clinic.i18n.compiling import STATES
 
 WIDTH: Final = 100
@@ -399,6 +403,16 @@ def document(header: Mapping[str, str], entries: Iterable[str]) -> str:
     return "\n\n".join([headed(header), *entries]) + "\n"
 
 
+def replaced(path: Path, data: bytes) -> None:
+    """Write a file in one move: whoever reads it meanwhile has the old one or the new one."""
+    part = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def applied(message: Message, edit: Edit) -> Message:
     """A message after an edit, as reading the edited file gives it."""
     if edit.state not in STATES:
@@ -419,7 +433,7 @@ def _said(edit: Edit) -> tuple[str, ...]:
     """The state comment of an edit, or nothing."""
     if edit.state not in ("reviewed", "approved"):
         return ()
-    by = " ".join(edit.by.split())
+    by = " ".join("".join(" " if hidden(sign) else sign for sign in edit.by).split())
     return (" ".join(filter(None, ["state:", edit.state, by, edit.day])),)
 
 

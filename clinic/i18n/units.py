@@ -24,6 +24,7 @@ PROBLEMS: Final[dict[str, str]] = {
     "po": "This is no PO file that can be read.",
     "plurals": "This file counts plural forms in a way that nobody knows.",
     "stopped": "This file could not be read in time.",
+    "gone": "This file was kept for an hour only. Choose it again.",
 }
 # Why one message of a file is not taken; gettext context `refusal.<id>`.
 REFUSALS: Final[dict[str, str]] = {

@@ -1,7 +1,7 @@
 """The shipped library and definitions, read once; a clinic's own definitions once they were accepted."""
 
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from clinic import resources
@@ -60,7 +60,12 @@ def read(path: Path) -> Definition:
         source = path.read_bytes()
     except OSError as error:
         raise DefinitionError(f"cannot be read: {error.strerror}", path.name) from None
-    return parse(source, path.name, library().lists())
+    return _parsed(source, path.name)
+
+
+@lru_cache(maxsize=128)
+def _parsed(source: bytes, name: str) -> Definition:
+    return parse(source, name, library().lists())
 
 
 def own_definitions(folder: Path, accepted: Iterable[str]) -> dict[str, Definition]:

@@ -249,5 +249,5 @@ def _lines(contents: Path) -> list[str]:
 
 def _printed(store: Store, press: Press, token: str, case: str, wanted: Wanted, settings: Settings) -> Printed:
     if not wanted.case:
-        return print_sheet.blank(press, wanted.job, settings.print_when)
+        return print_sheet.blank(press, wanted.job, settings.print_when, settings=settings)
     return print_sheet.filled(store, press, token, case, wanted.job, settings.print_when)

@@ -26,7 +26,6 @@ from clinic.i18n.message import (
     Entry,
     Source,
     neutral,
-    ref,
     state_now,
     variant_of,
 )
@@ -172,9 +171,18 @@ def _numbered(source: Source, forms: Mapping[str, str], tag: str) -> tuple[str, 
 Ancestor = Callable[[Source, str], Entry | None]  # of a message: what stood there with this mark of old words
 
 
-def plan(found: Iterable[Unit], tag: str, entries: Mapping[Domain, Mapping[str, Entry]], past: Ancestor) -> Incoming:
-    """What units of a file would do to a language. Pure but for the glossary and the fonts of the checks."""
-    known = _known()
+def plan(
+    found: Iterable[Unit],
+    tag: str,
+    entries: Mapping[Domain, Mapping[str, Entry]],
+    past: Ancestor,
+    own: Iterable[Source] = (),
+) -> Incoming:
+    """What units of a file would do to a language. Pure but for the glossary and the fonts of the checks.
+
+    `own`: the sentences of the clinic's own handouts.
+    """
+    known = {**_known(), **{one.ref: one for source in own for one in _with_all_variants(source)}}
     changes, unknown = [], 0
     for unit in found:
         source = known.get(unit.ref)
@@ -191,11 +199,14 @@ def _known() -> Mapping[str, Source]:
     found: dict[str, Source] = {}
     for domain in DOMAINS:
         for source in translations.sources(domain).values():
-            found[source.ref] = source
-            if domain == "handouts":
-                for key in (f"{source.key}{VARIANT}{one}" for one in VARIANTS):
-                    found[ref(domain, key)] = replace(source, key=key)
+            found |= {one.ref: one for one in _with_all_variants(source)}
     return found
+
+
+def _with_all_variants(source: Source) -> Iterable[Source]:
+    yield source
+    if source.domain == "handouts":
+        yield from (replace(source, key=f"{source.key}{VARIANT}{one}") for one in VARIANTS)
 
 
 def _planned(unit: Unit, source: Source, theirs: Entry, tag: str, past: Ancestor) -> Change:
@@ -207,6 +218,8 @@ def _planned(unit: Unit, source: Source, theirs: Entry, tag: str, past: Ancestor
         return replace(change, kind="kept", ancestor=Entry(theirs.source, mine))
     if source.guard:
         return replace(change, kind="refused", why="guarded")
+    if any(len(form) > overlay.LONGEST for form in mine.values()):  # not looked at any closer: that takes long
+        return replace(change, kind="refused", why="checks")
     english = "" if unit.source in (source.en, source.plural) else unit.source
     if english and english != theirs.source:
         return replace(change, kind="refused", why="english")
@@ -236,16 +249,29 @@ def taken(data: bytes, tag: str) -> list[Unit]:
 # --------------------------------------------------------------------------- the overlay
 def bring(store: Store, token: str, tag: str, data: bytes) -> Incoming:
     """What an uploaded file would do. Writes nothing. Raises Denied, BadUpload."""
+    _allowed(store, token, tag)
+    return compare(store, token, tag, taken(data, tag))
+
+
+def _allowed(store: Store, token: str, tag: str) -> None:
     if tag not in overlay.rights(store, token):
         raise Denied
+
+
+def compare(store: Store, token: str, tag: str, units: Iterable[Unit]) -> Incoming:
+    """What the units of a file would do to a language as it is now. Writes nothing. Raises Denied."""
+    _allowed(store, token, tag)
     entries: dict[Domain, Mapping[str, Entry]] = {domain: overlay.entries(store, tag, domain) for domain in DOMAINS}
 
+    @cache  # asked for with the first conflict, once for all
+    def was() -> Mapping[overlay.Key, list[Entry]]:
+        return overlay.said(store, token, tag)
+
     def past(source: Source, mark: str) -> Entry | None:
-        was = overlay.history(store, token, tag, source.domain, source.key)
-        found = (Entry(one.source, one.forms) for one in was if _mark(one.forms) == mark)
+        found = (one for one in was().get((source.domain, source.key), ()) if base(one) == mark)
         return next(found, Entry() if mark == base(Entry()) else None)
 
-    return plan(taken(data, tag), tag, entries, past)
+    return plan(units, tag, entries, past, overlay.own_sources(store))
 
 
 def write(store: Store, token: str, incoming: Incoming, choices: Mapping[str, Literal["mine", "theirs"]]) -> Written:
@@ -314,7 +340,7 @@ def write_files(incoming: Incoming, choices: Mapping[str, Literal["mine", "their
         mine = [one for one in wanted if one.source.domain == domain]
         if mine:
             path = translations.catalogue_path(incoming.tag, domain)
-            path.write_bytes(_edited(po.File(path.read_bytes()), mine, incoming.tag))
+            po.replaced(path, _edited(po.File(path.read_bytes()), mine, incoming.tag))
     return len(wanted)
 
 

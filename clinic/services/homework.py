@@ -26,12 +26,14 @@ from clinic.domain.rules import EVERY, Verdict, judge
 from clinic.domain.ruling import Ruling, gate, level_on
 from clinic.i18n.catalogue import Catalogue
 from clinic.i18n.locales import SOURCE
+from clinic.i18n.message import STATES
 from clinic.persistence import audit
 from clinic.persistence.store import Store
 from clinic.services import records, spoken
 from clinic.services import records_parts as parts
 from clinic.services.cases import CasePage
 from clinic.services.definitions import library
+from clinic.services.readiness import LEAST
 from clinic.services.shelf import on_shelf, tables_of
 from clinic.services.unit_of_work import ident, unit_of_work
 
@@ -331,11 +333,15 @@ def planner(store: Store, token: str, case: CasePage) -> Planner:
 
 
 def language(store: Store, case: CasePage, about: About) -> str:
-    """The language of a plan's words: the reader's, or English while the stock is not translated there."""
+    """The language of a plan's words: the reader's, or English while the stock may not print in it.
+
+    Words of the stock stand on the plan as answers, beside which no mark says that they are a draft.
+    """
     tag = case.paper_of(_reader(about))["locale"]
     book = spoken.book(store, tag)
     words = [text for entry in _entries() for name, text in entry.texts.items() if name in CLIENTS]
-    return SOURCE if book.missing(words) else tag
+    enough = LEAST[store.settings.print_when]
+    return tag if STATES.index(book.lowest(words)) >= STATES.index(enough) else SOURCE
 
 
 CLIENTS: Final = frozenset({"why", "step", "how_long", "minimum", "harder", "stop", "what", "say"})

@@ -16,22 +16,22 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic.domain.errors import ClinicError, Denied, Invalid, NotFound, Refused
-from clinic.i18n.message import Domain, Source, State, neutral
+from clinic.i18n.message import Domain, Entry, Source, State, neutral
 from clinic.persistence import audit
 from clinic.persistence.models import Account, TranslationPast
 from clinic.persistence.scope import ScopedSession
 from clinic.persistence.store import Store
 from clinic.services import spoken, translations
 from clinic.services.definitions import OWN
-from clinic.services.overlay_work import WHYS, Change, Conflict, Key, Mark, OwnWords, begin
+from clinic.services.overlay_work import LONGEST, WHYS, Change, Conflict, Key, Mark, OwnWords, begin
 from clinic.services.shelf import active
 from clinic.services.spoken import book, entries, interface
 from clinic.services.translators import grant, may, revoke, rights
 from clinic.services.unit_of_work import ident, unit_of_work
 
 __all__ = [
-    "Change", "Conflict", "OwnWords", "Past", "book", "entries", "grant", "history", "interface", "mark", "mark_all",
-    "propose", "propose_all", "restore", "revoke", "rights", "source_of",
+    "LONGEST", "Change", "Conflict", "Key", "OwnWords", "Past", "book", "entries", "grant", "history", "interface",
+    "mark", "mark_all", "own_sources", "propose", "propose_all", "restore", "revoke", "rights", "said", "source_of",
 ]  # fmt: skip
 
 Made = Mapping[Key, int | ClinicError]
@@ -61,13 +61,13 @@ def source_of(store: Store, domain: Domain, key: str) -> Source:
     known = translations.sources(domain)
     base = known.get(key) or (known.get(neutral(key)) if domain == "handouts" else None)
     if base is None and domain == "handouts" and key.startswith(OWN):
-        base = next((one for one in _own(store) if one.key == neutral(key)), None)
+        base = next((one for one in own_sources(store) if one.key == neutral(key)), None)
     if base is None:
         raise NotFound
     return replace(base, key=key)
 
 
-def _own(store: Store) -> Iterator[Source]:
+def own_sources(store: Store) -> Iterator[Source]:
     """The English of the clinic's own forms: their translations are nowhere but here."""
     for id_, one in active(store).items():
         if id_.startswith(OWN):
@@ -168,6 +168,17 @@ def history(store: Store, token: str, tag: str, domain: Domain, key: str) -> lis
         rows = session.scalars(select(past).where(wanted).order_by(past.rev.desc())).all()
         names = dict(session.execute(select(Account.id, Account.display)).all())
         return [_past(row, names) for row in rows]
+
+
+def said(store: Store, token: str, tag: str) -> Mapping[Key, list[Entry]]:
+    """All that each message of a language ever said, the newest first. Raises Denied."""
+    past, found = TranslationPast, dict[Key, list[Entry]]()
+    with unit_of_work(store, token) as session:
+        _who(session, tag)
+        wanted = select(past.domain, past.key, past.source, past.forms).where(past.locale == tag)
+        for domain, key, source, forms in session.execute(wanted.order_by(past.rev.desc())):
+            found.setdefault((domain, key), []).append(Entry(source, json.loads(forms)))
+    return found
 
 
 def restore(store: Store, token: str, tag: str, domain: Domain, key: str, past_id: str, rev: int) -> int:

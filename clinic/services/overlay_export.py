@@ -5,7 +5,6 @@ elsewhere nothing is given back, because this program goes on reading its own fi
 """
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from clinic.domain.errors import Usage
 from clinic.i18n.locales import NAMES, locale
 from clinic.i18n.message import DOMAINS, Domain, neutral
 from clinic.i18n.plurals import categories
-from clinic.i18n.po import Edit, File, Message, applied, rendered
+from clinic.i18n.po import Edit, File, Message, applied, rendered, replaced
 from clinic.persistence import audit
 from clinic.persistence.models import Account, Translation
 from clinic.persistence.store import Store
@@ -80,9 +79,7 @@ def _domain(
     plan = _planned(File(data), domain, tag, list(rows), names)
     made = _with(File(data).edited(plan.edits), plan.added)
     if made != data:
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_bytes(made)
-        os.replace(part, path)
+        replaced(path, made)
     done = [key for key, outcome in plan.outcome.items() if outcome in ("written", "same")]
     if v and done:
         given = update(Translation).where(mine, Translation.key.in_(done)).values(cleared=True, v=v)
@@ -160,5 +157,5 @@ def _key(domain: Domain, message: Message) -> str:
 
 
 def _guard(domain: Domain, key: str) -> bool:
-    found = translations.sources(domain).get(key)
+    found = translations.sources(domain).get(neutral(key) if domain == "handouts" else key)
     return found is not None and found.guard

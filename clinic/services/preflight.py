@@ -105,7 +105,7 @@ def _said(title: Text, parts: tuple[Part, ...]) -> Iterator[Said]:
     for part in parts:
         if part.kind == "shared":
             yield Said(part.block.label, tuple(_shared(part)))
-        if part.kind in SILENT:
+        if part.kind in SILENT or part.told:
             continue
         every = leaves(part.block, tuple(row for row in part.rows if row))
         given = tuple((leaf, part.values[leaf.path]) for leaf in every if leaf.path in part.values)
@@ -131,7 +131,7 @@ def _added(hint: Text) -> str:
 def whose(found: Opened) -> tuple[Scope, ...]:
     """Whose answers stand on it, the reader's own first; none when nothing is filled in."""
     reader = found.job.recipient
-    if reader is None or not any(part.values for part in found.sheet.parts):
+    if reader is None or not any(part.values for part in found.sheet.parts if not part.told):
         return ()
     answers, mine = found.answers or {}, readable(reader)
     placed = found.definition.placed(about_of(reader))

@@ -56,7 +56,7 @@ def from_command_line(
     press.start()
     try:
         if case is None:
-            made = print_sheet.blank(press, job, print_when, letterhead=lines)
+            made = print_sheet.blank(press, job, print_when, settings=settings)
             states = (readiness(shipped(sheet), tag, print_when) for tag in job.tags)
             say(", ".join([f"{sheet}, blank", *(f"{one.locale} {one.state}" for one in states)]))
             return b"" if show else made.pdf

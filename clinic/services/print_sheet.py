@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any, Final, TypeVar
 
 from clinic import documents
+from clinic.config import Settings
 from clinic.documents import Fonts, Options
 from clinic.domain.audience import about_of
 from clinic.domain.code import new_code
@@ -30,6 +31,7 @@ from clinic.services.prints import PrintJob
 from clinic.services.readiness import least, readiness
 
 PICTURE_DPI: Final = 80
+HELP_LINES: Final = "help_lines"  # what a block's `prefill` calls the clinic's own words
 
 Drawn = TypeVar("Drawn")
 
@@ -48,20 +50,21 @@ def blank(
     job: PrintJob,
     print_when: str = "reviewed",
     own: Definition | None = None,
-    letterhead: tuple[str, ...] = (),
+    settings: Settings | None = None,
     books: Books = catalogue,
 ) -> Printed:
     """A blank sheet, shipped or the clinic's own: no case, no code. Says why it refuses.
 
-    `letterhead`: the clinic's lines, printed if the job asks for them. `books`: what each language says.
+    `settings`: the clinic's, for its letterhead and help lines. `books`: what each language says.
     """
     definition = own or shipped(job.sheet)
     if not definition.blank:
         raise Refused("refused_blank", sheet=definition.id)
     _known_languages(job)
     job = _language(definition, job, print_when, books)
-    lines = letterhead if job.letterhead else ()
-    page = _laid_out(_sheet(definition, None, job), job, [books(tag) for tag in job.tags], "", lines)
+    lines = settings.letterhead if settings and job.letterhead else ()
+    sheet = _sheet(definition, None, job, settings=settings)
+    page = _laid_out(sheet, job, [books(tag) for tag in job.tags], "", lines)
     return Printed(_drawn(lambda: press.blank(page)), "worksheet.pdf")
 
 
@@ -167,7 +170,7 @@ def opened(store: Store, token: str, case_id: str, job: PrintJob, print_when: st
             job = _language(definition, job, print_when, spoken.books(store))
     except Refused:
         raise Refused from None
-    sheet = _sheet(definition, answers, job, later)
+    sheet = _sheet(definition, answers, job, later, store.settings)
     letterhead = store.settings.letterhead if job.letterhead else ()
     enough = least(definition, print_when, job.draft)
     books = tuple(spoken.book(store, tag).speaking_to(paper.variant, enough) for tag in job.tags)
@@ -255,12 +258,21 @@ def _sheet(
     answers: Mapping[str, Any] | None,
     job: PrintJob,
     later: Sequence[tuple[Definition, date, Mapping[str, Any]]] = (),
+    settings: Settings | None = None,
 ) -> documents.Sheet:
     about = about_of(job.recipient) if job.recipient else definition.abouts[0]
     sheet = documents.sheet(definition, answers, job.recipient, about)
+    if settings and settings.help_lines:
+        sheet = documents.told(sheet, HELP_LINES, _numbers(settings))
     for addendum, day, words in later:
         sheet = documents.added(sheet, documents.sheet(addendum, words, job.recipient, about), day.isoformat())
     return sheet
+
+
+def _numbers(settings: Settings) -> dict[str, str]:
+    """Whom to call here, by leaf path."""
+    named = {f"{row}.name": name for row, name, _ in settings.help_lines}
+    return named | {f"{row}.number": number for row, _, number in settings.help_lines}
 
 
 def _laid_out(

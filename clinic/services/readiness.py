@@ -56,9 +56,8 @@ def languages(definition: Definition, print_when: str, books: Books = catalogue)
 
 def least(definition: Definition, print_when: str, draft: bool = False) -> State:
     """The state from which a single sentence may stand on a sheet; `draft`: the sheet is marked so."""
-    if definition.careful and print_when == "complete":
-        return "reviewed"
-    return "draft" if draft else LEAST[print_when]
+    enough: State = "draft" if draft else LEAST[print_when]
+    return "reviewed" if definition.careful and enough == "draft" else enough
 
 
 # A catalogue never changes, so what was found of it holds as long as it is in use.

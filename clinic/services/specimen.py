@@ -6,7 +6,6 @@ Blank, or filled with made-up words: nothing of any client comes near it.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final, TypeVar
 
 from clinic import documents
@@ -16,6 +15,7 @@ from clinic.domain.audience import Recipient, about_of
 from clinic.domain.definition import Definition, Text
 from clinic.domain.errors import Unprintable
 from clinic.domain.page import Page
+from clinic.i18n.extracting import guarded
 from clinic.i18n.locales import SOURCE
 from clinic.i18n.message import neutral
 from clinic.persistence.store import Store
@@ -30,6 +30,7 @@ Made = TypeVar("Made")
 START, END = "\ue000", "\ue001"  # round the marked sentence, until it is HTML; no text may hold them (`hidden`)
 TAG: Final = re.compile(r"<title>.*?</title>|<[^>]*>", re.DOTALL)
 IN_CSS: Final = re.compile(r"\\00e00[01]|[\ue000\ue001]")
+SIGNS: Final = 0xF0000  # the first of the private signs; no text may hold them either
 MARKED: Final = f"{START}|{END}"
 STEPS: Final = range(280, 800, 20)  # widths of the frame in px
 SHEET_PX, LEAST = 794, 0.62  # width of A4 on a screen; it is not drawn smaller than this
@@ -54,15 +55,15 @@ class Specimen:
 
 
 class _Heard:
-    """English that notes which sentences a layout asks for."""
+    """English that notes which sentences a layout asks for; each begins with a sign of its own."""
 
     def __init__(self) -> None:
         self.locale, self.dir = SOURCE, "ltr"
-        self.keys: set[str] = set()
+        self.keys: dict[str, str] = {}
 
     def text(self, text: Text, variant: str = "") -> str:
-        self.keys.add(text.key)
-        return text.en
+        sign = self.keys.setdefault(text.key, chr(SIGNS + len(self.keys)))
+        return sign + text.en if text.en else ""
 
 
 class _Marked:
@@ -70,7 +71,8 @@ class _Marked:
 
     def __init__(self, book: Speaks, key: str, typed: str | None) -> None:
         self.locale, self.dir = book.locale, book.dir
-        self._book, self._key, self._typed = book, key, typed
+        # What says that this is a draft is no one's to type.
+        self._book, self._key, self._typed = book, key, None if guarded(key) else typed
 
     def text(self, text: Text, variant: str = "") -> str:
         said = self._book.text(text)
@@ -89,16 +91,30 @@ def layouts(definition: Definition) -> Iterator[Layout]:
                 yield Layout(definition, recipient, filled)
 
 
-@lru_cache(maxsize=512)
-def _said(id_: str, recipient: Recipient, filled: bool) -> frozenset[str]:
-    heard = _Heard()
-    _page(Layout(definitions()[id_], recipient, filled), heard, "", Options(draft=True))
-    return frozenset(heard.keys)
+# By the hash of a definition's text and its layout: the keys of what it says, and of what stands in its running text.
+_SAID: Final[dict[tuple[str, Recipient, bool], tuple[frozenset[str], frozenset[str]]]] = {}
+
+
+def _said(layout: Layout) -> tuple[frozenset[str], frozenset[str]]:
+    at = (layout.definition.sha, layout.recipient, layout.filled)
+    if at not in _SAID:
+        heard = _Heard()
+        page = _page(layout, heard, "", Options(draft=True))
+        signs = set(TAG.sub("", page.html))
+        _SAID[at] = frozenset(heard.keys), frozenset(key for key, sign in heard.keys.items() if sign in signs)
+    return _SAID[at]
 
 
 def says(layout: Layout) -> frozenset[str]:
     """The keys of all sentences that stand on a layout."""
-    return _said(layout.definition.id, layout.recipient, layout.filled)
+    return _said(layout)[0]
+
+
+def shows(layout: Layout, key: str) -> bool:
+    """Whether a sentence stands in the running text: not in the margin, not in a description that is only read aloud.
+    Elsewhere no mark can show it.
+    """
+    return neutral(key) in _said(layout)[1]
 
 
 def on_paper(definition: Definition) -> frozenset[str]:
@@ -106,16 +122,24 @@ def on_paper(definition: Definition) -> frozenset[str]:
     return frozenset().union(*(says(one) for one in layouts(definition)))
 
 
-def layout_of(key: str, prefers: str = "", others: tuple[str, ...] = ()) -> Layout | None:
-    """Where a sentence is printed: on the preferred definition, on one that holds it, else on any; None for nowhere."""
+def layout_of(
+    key: str, prefers: str = "", others: tuple[str, ...] = (), own: Definition | None = None
+) -> Layout | None:
+    """Where a sentence is printed: on the preferred definition, on one that holds it, else on any; None for nowhere.
+
+    One that has it in its running text goes before one that does not. `own`: a preferred one of the clinic's own.
+    """
     plain = neutral(key)
     shared = () if others or not plain.startswith("sheet.") else tuple(definitions())
-    for id_ in dict.fromkeys((prefers, *others, *shared)):
-        if id_ in definitions():
-            found = next((one for one in layouts(definitions()[id_]) if plain in says(one)), None)
-            if found is not None:
-                return found
-    return None
+    named = [definitions()[id_] for id_ in dict.fromkeys((prefers, *others, *shared)) if id_ in definitions()]
+    first = None
+    for definition in [own, *named] if own else named:
+        for one in layouts(definition):
+            if plain in says(one):
+                if shows(one, plain):
+                    return one
+                first = first or one
+    return first
 
 
 def marked(store: Store, tag: str, layout: Layout, key: str, typed: str | None = None) -> Page:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, select
 
 from clinic.i18n.catalogue import Books, Catalogue, Signature, catalogue, filed, signature
 from clinic.i18n.locales import SOURCE, locale
-from clinic.i18n.message import CONTEXT, DOMAINS, Domain, Entry
+from clinic.i18n.message import CONTEXT, DOMAINS, Domain, Entry, neutral
 from clinic.i18n.plurals import categories, category
 from clinic.persistence.keyview import request_id
 from clinic.persistence.models import Translation, TranslationVersion
@@ -199,7 +199,7 @@ def over(file: Entry | None, row: Row) -> Entry:
 
 def _guarded(domain: Domain, key: str) -> bool:
     """Whether a message is edited in its file only: a row that names it anyway counts for nothing."""
-    found = translations.sources(domain).get(key)
+    found = translations.sources(domain).get(neutral(key) if domain == "handouts" else key)
     return found is not None and found.guard
 
 

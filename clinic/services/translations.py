@@ -1,6 +1,6 @@
 """The English messages and what is known of each; extract, merge, check the catalogues; how far each has come."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -90,8 +90,18 @@ def _package() -> Path:
 # --------------------------------------------------------------------------- checks
 def checked(source: Source, forms: Mapping[str, str], tag: str) -> list[checks.Finding]:
     """What the checks say of words for a message, with the language's glossary and fonts."""
-    careful = source.domain == "handouts" and neutral(source.key) in _careful()
-    return checks.run(source, forms, tag, terms(tag), _uncovered(tag), careful)
+    return checker(tag)[1](source, forms)
+
+
+def checker(tag: str) -> tuple[object, Callable[[Source, Mapping[str, str]], list[checks.Finding]]]:
+    """The checks of a language for many messages, and what they hang on: glossary and fonts, read once."""
+    words_, uncovered = terms(tag), _uncovered(tag)
+
+    def run(source: Source, forms: Mapping[str, str]) -> list[checks.Finding]:
+        careful = source.domain == "handouts" and neutral(source.key) in _careful()
+        return checks.run(source, forms, tag, words_, uncovered, careful)
+
+    return (words_, uncovered is not None), run
 
 
 def terms(tag: str) -> tuple[Term, ...]:

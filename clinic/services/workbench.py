@@ -7,18 +7,21 @@ Writing words and marking them is the overlay's; comments, dismissed warnings an
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, lru_cache
+from threading import Thread
+from threading import enumerate as threads
+from time import sleep
 from typing import Final, Literal
 from uuid import UUID, uuid4
 
 from sqlalchemy import delete, select
 
-from clinic.domain.definition import Definition, Text
+from clinic.domain.definition import Definition, Text, hidden
 from clinic.domain.errors import Denied, Invalid, NotFound
-from clinic.i18n import checks, plurals
+from clinic.i18n import checks, extracting, plurals
 from clinic.i18n.glossary import Term, hits
 from clinic.i18n.locales import NAMES, SOURCE, translated
 from clinic.i18n.message import STATES, VARIANT, VARIANTS, Domain, Entry, Source, State, neutral, state_now
@@ -31,7 +34,8 @@ from clinic.persistence.models import (
 )
 from clinic.persistence.store import Store
 from clinic.services import overlay, translations
-from clinic.services.definitions import definitions
+from clinic.services.definitions import OWN, definitions
+from clinic.services.shelf import active
 from clinic.services.unit_of_work import ident, unit_of_work
 
 Kind = Literal["sheet", "form", "library", "words", "pages"]
@@ -63,11 +67,12 @@ class Group:
     domain: Domain
     sources: tuple[Source, ...] = field(repr=False)
     title: Text | None = None
+    own: Definition | None = field(default=None, repr=False)  # of the clinic's own
 
     @property
     def definition(self) -> Definition | None:
         """The definition of a sheet or a form."""
-        return definitions().get(self.id) if self.kind in ("sheet", "form") else None
+        return self.own or (definitions().get(self.id) if self.kind in ("sheet", "form") else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +171,34 @@ def _by_area(known: Mapping[str, Source]) -> list[Group]:
     return [Group(area, "pages", "messages", tuple(them)) for area, them in found.items()]
 
 
-def group(id_: str) -> Group:
+def own_groups(store: Store) -> Mapping[str, Group]:
+    """The handouts and forms that this clinic brought itself, by id."""
+    return {id_: _own_group(one) for id_, one in active(store).items() if id_.startswith(OWN)}
+
+
+_OWN: Final[MutableMapping[str, Group]] = {}  # by the hash of the definition's text
+
+
+def _own_group(one: Definition) -> Group:
+    if one.sha not in _OWN:
+        known, room = translations.sources("handouts"), extracting.limits([one])
+        found = [
+            known.get(text.key) or Source("handouts", text.key, text.en, "", text.note, room.get(text.key, 0))
+            for text in one.texts()
+            if text.en
+        ]
+        _OWN[one.sha] = Group(one.id, "sheet" if one.recipients else "form", "handouts", tuple(found), one.title, one)
+    return _OWN[one.sha]
+
+
+def on_desk(store: Store) -> Mapping[str, Group]:
+    """All groups by id, with the clinic's own."""
+    return {**groups(), **own_groups(store)}
+
+
+def group(store: Store, id_: str) -> Group:
     """One group. NotFound."""
-    found = groups().get(id_)
+    found = own_groups(store).get(id_) if id_.startswith(OWN) else groups().get(id_)
     if found is None:
         raise NotFound
     return found
@@ -183,12 +213,15 @@ def source_of(within: Group, ref_: str) -> Source:
 
 
 def _by_ref(within: Group) -> Mapping[str, Source]:
-    return _refs(within.id)
+    return _refs_of(within) if within.own else _refs(within.id)
 
 
 @cache
 def _refs(id_: str) -> Mapping[str, Source]:
-    within = groups()[id_]
+    return _refs_of(groups()[id_])
+
+
+def _refs_of(within: Group) -> Mapping[str, Source]:
     found = {one.ref: one for one in within.sources}
     for one in within.sources if within.domain == "handouts" else ():
         found |= {other.ref: other for other in variants(one)}
@@ -254,7 +287,12 @@ def tally(store: Store, tag: str, within: Iterable[Source], domain: Domain) -> C
 
 def progress(store: Store, tag: str) -> Mapping[Domain, Counter[str]]:
     """How far a language has come, in each domain."""
-    return {domain: tally(store, tag, translations.sources(domain).values(), domain) for domain in _DOMAINS}
+    own = {one.key: one for each in own_groups(store).values() for one in each.sources}
+    wanted: Mapping[Domain, Mapping[str, Source]] = {"handouts": own, "messages": {}}
+    return {
+        domain: tally(store, tag, {**wanted[domain], **translations.sources(domain)}.values(), domain)
+        for domain in _DOMAINS
+    }
 
 
 _DOMAINS: Final[tuple[Domain, ...]] = ("handouts", "messages")
@@ -304,15 +342,67 @@ def counts(found: Sequence[Unit], me: str, print_when: str) -> Counter[str]:
 
 # --------------------------------------------------------------------------- checks
 def findings(tag: str, source: Source, forms: Mapping[str, str]) -> tuple[checks.Finding, ...]:
-    """What the checks say of words for a message; remembered, for lists ask for many."""
+    """What the checks say of words for a message; remembered."""
     return _findings(tag, source, tuple(sorted(forms.items())))
 
 
-@lru_cache(maxsize=30_000)
+@lru_cache(maxsize=1_000)
 def _findings(tag: str, source: Source, forms: tuple[tuple[str, str], ...]) -> tuple[checks.Finding, ...]:
     if not any(text for _, text in forms):
         return ()
     return tuple(translations.checked(source, dict(forms), tag))
+
+
+# What lists were told: language -> glossary and fonts of that moment, and by message its English, entry and findings.
+# An entry is a new object as soon as somebody edits it, so one edit costs one check.
+Told = dict[tuple[str, str], tuple[Source, Entry, tuple[checks.Finding, ...]]]
+_TOLD: Final[dict[str, tuple[object, Told]]] = {}
+_AHEAD: Final[dict[str, tuple[Mapping[str, Entry], ...]]] = {}  # what was looked at ahead
+BITE, BREATH = 20, 0.002  # messages, seconds: between bites the requests have their turn
+
+
+def _told(tag: str) -> tuple[Callable[[Unit], tuple[checks.Finding, ...]], Told]:
+    stamp, check = translations.checker(tag)
+    held = _TOLD.get(tag)
+    if held is None or held[0] != stamp:
+        held = _TOLD[tag] = (stamp, {})
+
+    def run(one: Unit) -> tuple[checks.Finding, ...]:
+        return tuple(check(one.source, one.entry.forms)) if any(one.entry.forms.values()) else ()
+
+    return run, held[1]
+
+
+def _of_unit(one: Unit, run: Callable[[Unit], tuple[checks.Finding, ...]], told: Told) -> tuple[checks.Finding, ...]:
+    at = (one.source.domain, one.source.key)
+    held = told.get(at)
+    if held is None or held[1] is not one.entry or held[0] != one.source:
+        held = told[at] = (one.source, one.entry, run(one))
+    return held[2]
+
+
+def look_ahead(store: Store, tag: str) -> Thread:
+    """Check a whole language beside the requests, so that the first list of failing checks need not wait for it."""
+    name = f"checks-{tag}"
+    running = next((one for one in threads() if one.name == name), None)
+    if running is not None:
+        return running
+    now = tuple(overlay.entries(store, tag, domain) for domain in _DOMAINS)
+    seen = _AHEAD.get(tag, ())
+    same = len(seen) == len(now) and all(one is other for one, other in zip(seen, now, strict=True))
+    found = [] if same else [one for within in on_desk(store).values() for one in units(store, tag, within)]
+    _AHEAD[tag] = now
+    thread = Thread(target=_ahead, args=(tag, found), name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _ahead(tag: str, found: Sequence[Unit]) -> None:
+    run, told = _told(tag)
+    for n, one in enumerate(found):
+        _of_unit(one, run, told)
+        if not n % BITE:
+            sleep(BREATH)
 
 
 def forms_sha(forms: Mapping[str, str]) -> str:
@@ -330,10 +420,10 @@ def checked(store: Store, tag: str, source: Source, forms: Mapping[str, str]) ->
 
 def failing(store: Store, tag: str, within: Group) -> Callable[[Unit], bool]:
     """Whether a message has a finding that nobody dismissed."""
-    held = _waivers(store, tag, within.domain)
+    held, told = _waivers(store, tag, within.domain), _told(tag)
 
     def fails(one: Unit) -> bool:
-        found = findings(tag, one.source, one.entry.forms)
+        found = _of_unit(one, *told)
         let = held.get((one.source.key, forms_sha(one.entry.forms)), {}) if found else {}
         return any(each.tier == "block" or each.check not in let for each in found)
 
@@ -365,15 +455,20 @@ def dismiss(store: Store, token: str, tag: str, source: Source, check: str, reas
     one = TranslationWaiver
     message = {"locale": tag, "domain": source.domain, "key": source.key, "check": check}
     who, when = _me(store, token), store.clock()
-    made = one(**message, forms_sha=forms_sha(forms), reason=reason.strip(), account_id=who, at=when)
+    made = one(**message, forms_sha=forms_sha(forms), reason=_plain(reason), account_id=who, at=when)
     with unit_of_work(store, token, write=True) as session:
         audit.note(session, "translation.dismissed", locale=tag, message=source.ref, check=check)
         session.execute(delete(one).where(*(getattr(one, name) == value for name, value in message.items())))
         session.add(made)
 
 
+def _plain(text: str) -> str:
+    """A remark without hidden signs, which make it read as another."""
+    return "".join(sign for sign in text.replace("\r\n", "\n") if not hidden(sign)).strip()
+
+
 def _sized(name: str, text: str, most: int) -> None:
-    if not text.strip():
+    if not _plain(text):
         raise Invalid({name: "required"})
     if len(text) > most:
         raise Invalid({name: "too_long"})
@@ -399,7 +494,7 @@ def comment(store: Store, token: str, tag: str, source: Source, text: str) -> No
     """Say something about a message; the same twice in a row is said once. Invalid, NotFound."""
     reviews(store, token, tag)
     _sized("comment", text, COMMENT)
-    said = text.strip()
+    said = _plain(text)
     rows, me = TranslationComment, _me(store, token)
     with unit_of_work(store, token, write=True) as session:
         audit.note(session, "translation.commented", locale=tag, message=source.ref)
@@ -425,12 +520,12 @@ def names(store: Store, token: str, ids: Iterable[str]) -> Mapping[str, str]:
 
 
 # --------------------------------------------------------------------------- context
-def place(source: Source) -> Place:
+def place(source: Source, within: Group) -> Place:
     """Where a message of a handout is met; without a trail for words that stand nowhere in particular."""
     if source.domain != "handouts":
         return Place((), "interface")
     head, *rest = neutral(source.key).split(".")
-    one = definitions().get(head)
+    one = within.own if within.own and within.id == head else definitions().get(head)
     if one is None:
         return Place((), head if head in LISTS else "word")
     trail = [one.title]
@@ -478,7 +573,7 @@ def categories(tag: str, source: Source) -> tuple[str, ...]:
 def fingerprint(store: Store, tag: str, within: Group, keys: Iterable[str]) -> str:
     """Changes with every English and every word of the texts on a proof."""
     have = overlay.entries(store, tag, within.domain)
-    known = translations.sources(within.domain)
+    known = {**translations.sources(within.domain), **{one.key: one for one in within.sources}}
     on = [(known[key], have.get(key) or _NONE) for key in sorted(keys) if key in known]
     texts = [(source.key, source.en, sorted(entry.forms.items())) for source, entry in on]
     return hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()

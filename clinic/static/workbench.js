@@ -108,9 +108,13 @@ if (form && frame) {
 const find = document.querySelector('[data-find]');
 if (find) {
   find.hidden = false;
-  find.querySelector('input').addEventListener('input', (event) => {
-    const wanted = event.target.value.trim().toLocaleLowerCase();
-    for (const one of all('[data-name]')) one.hidden = !one.dataset.name.includes(wanted);
+  const [name, left] = find.querySelectorAll('input');
+  const narrow = () => {
+    const wanted = name.value.trim().toLocaleLowerCase();
+    const open = (one) => !left.checked || 'left' in one.dataset;
+    for (const one of all('[data-name]')) one.hidden = !(open(one) && one.dataset.name.includes(wanted));
     for (const one of all('main section')) one.hidden = !one.querySelector('[data-name]:not([hidden])');
-  });
+  };
+  find.addEventListener('input', narrow);
+  narrow(); // Back keeps what was ticked
 }

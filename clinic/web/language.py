@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 from babel.support import NullTranslations, Translations
 from flask import Flask, g, has_app_context, request, session
 from flask_babel import Babel, Domain
+from flask_babel.speaklater import LazyString
 from markupsafe import Markup, escape
 from sqlalchemy.exc import DBAPIError
 
@@ -54,6 +55,8 @@ def register(app: Flask) -> None:
     babel = Babel(app, locale_selector=folder)
     domain = Spoken()
     babel.domain_instance = domain
+    # Flask-Babel hands a lazy sentence to a template as markup. It is words that somebody translated: text.
+    LazyString.__html__ = lambda words_: escape(str(words_))
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
         gettext=lambda text, **values: _shown(domain.get_translations().ugettext(text), values),
         ngettext=lambda one, more, num, **values: _shown(

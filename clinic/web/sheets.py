@@ -135,7 +135,7 @@ def blank() -> ResponseReturnValue:
     try:
         return _file(
             print_sheet.blank(
-                press(), form.job(sheet.id), settings().print_when, sheet, settings().letterhead, books(store())
+                press(), form.job(sheet.id), settings().print_when, sheet, settings(), books(store())
             )
         )
     except ClinicError as error:

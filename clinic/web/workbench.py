@@ -6,11 +6,13 @@ form post and works without the script. Who has no right for a language finds no
 
 import json
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, Final, Literal
+from uuid import UUID
 
 from flask import Blueprint, flash, g, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
@@ -20,9 +22,10 @@ from flask_babel import ngettext
 from clinic.domain.errors import ClinicError, Conflict, Denied, Invalid, NotFound, Refused
 from clinic.i18n import plurals, worddiff
 from clinic.i18n.locales import locale
-from clinic.i18n.message import DOMAINS, Entry, Source, state_now, variant_of
+from clinic.i18n.message import DOMAINS, Domain, Entry, Source, state_now, variant_of
+from clinic.i18n.units import Unit as Words
 from clinic.services import exchange as exchange_files
-from clinic.services import overlay, specimen, translations, workbench
+from clinic.services import handover, overlay, specimen, translations, workbench
 from clinic.services.exchange import BadUpload, Format
 from clinic.services.readiness import readiness
 from clinic.services.workbench import FILTERS, LISTED, Group, Unit
@@ -38,6 +41,7 @@ from clinic.web.workbench_words import (
     STATE_LOOKS,
     STATE_NAMES,
     VARIANT_NAMES,
+    WHY_NAMES,
     WHY_NOT,
     WRONG,
 )
@@ -45,12 +49,13 @@ from clinic.web.workbench_words import (
 bp = Blueprint("workbench", __name__, url_prefix="/translate")
 
 LONGEST: Final = 12_000  # characters of one form that are taken at all
-SHOWN: Final = 200  # messages of one kind that the page of differences lists
+SHOWN: Final = 200  # messages on one page of differences
 MARKS: Final[Mapping[str, Literal["draft", "reviewed", "approved"]]] = {
     "review": "reviewed",
     "approve": "approved",
     "draft": "draft",
 }
+_NAMES: Final = frozenset({"", "zero", "one", "two", "few", "many", "other"})  # of forms
 FORMS: Final = "text"  # name of the field of a message without plural; `text.one` and so on with
 TOKENS: Final = {"handouts": re.compile(r"\{[a-z_]+\}"), "messages": re.compile(r"%\([A-Za-z_]+\)[sd]")}
 
@@ -72,6 +77,11 @@ class Bar:
     def done(self) -> int:
         """Per cent with words for the present English."""
         return workbench.share(self.counted, "draft")
+
+    @property
+    def waits(self) -> int:
+        """Words that stand and that nobody has reviewed."""
+        return self.counted.get("draft", 0)
 
     @property
     def left(self) -> int:
@@ -118,7 +128,8 @@ def languages() -> ResponseReturnValue:
 def language(tag: str) -> ResponseReturnValue:
     """One language: handouts and the words of the pages, with what prints now and why the rest does not."""
     may = workbench.reviews(store(), token(), tag)
-    bars = [_bar(tag, one) for one in workbench.groups().values()]
+    workbench.look_ahead(store(), tag)
+    bars = [_bar(tag, one) for one in workbench.on_desk(store()).values()]
     parts = [(name, [bar for bar in bars if bar.group.kind in kinds]) for kinds, name in KINDS]
     page = _names(tag) | {"may": may, "parts": parts, "print_when": settings().print_when}
     return render_template("web/workbench/language.html", **page)
@@ -168,7 +179,7 @@ def listing(tag: str, group: str, show: str) -> ResponseReturnValue:
 def edit(tag: str, group: str, show: str, ref: str) -> ResponseReturnValue:
     """One message: read it, save it, mark it, say something about it."""
     workbench.reviews(store(), token(), tag)
-    within = workbench.group(group)
+    within = workbench.group(store(), group)
     source = workbench.source_of(within, ref)
     if show not in FILTERS:
         raise NotFound
@@ -199,6 +210,9 @@ def _act(tag: str, within: Group, show: str, source: Source) -> ResponseReturnVa
             workbench.dismiss(store(), token(), tag, source, what, desk.reasons.get(what, ""))
         elif do not in ("look", "take"):
             raise NotFound
+    except Conflict:
+        desk.faults = [("text", _("Somebody changed these words since you opened them. Read them again."))]
+        return _page(tag, within, show, source, desk=desk), 409
     except Invalid as error:
         desk.faults = [(_control(path, what), _wrong(path, why)) for path, why in error.fields.items()]
         return _page(tag, within, show, source, desk=desk), 422
@@ -220,10 +234,11 @@ def _saved(tag: str, within: Group, show: str, source: Source, desk: Desk, do: s
             if current is None:
                 desk.faults = [("text", _("The English changed while you typed. Read it again, then save."))]
                 return _page(tag, within, show, source, desk=desk), 409
-            overlay.propose(store(), token(), tag, source.domain, source.key, forms, _rev())
+            why = "merge" if "keep" in request.form else ""
+            overlay.propose(store(), token(), tag, source.domain, source.key, forms, _rev(), why=why)
     except Conflict as error:
         desk.theirs = getattr(error, "entry", None) or workbench.unit(store(), tag, source).entry
-        desk.ancestor = _ancestor()
+        desk.ancestor = _carried("was")
         desk.typed = forms
         return _merge(tag, within, show, source, desk), 409
     except Invalid as error:
@@ -255,6 +270,9 @@ def _mark(tag: str, within: Group, show: str, standing: Unit, desk: Desk, do: st
         desk.faults = [("text", _("Somebody changed these words since you opened them. Read them again."))]
         desk.typed = dict(workbench.unit(store(), tag, source).entry.forms)
         return _page(tag, within, show, source, desk=desk), 409
+    except overlay.OwnWords:
+        desk.faults = [("text", _("These are your own words: somebody else reviews them."))]
+        return _page(tag, within, show, source, desk=desk), 403
     flash(str(STATE_NAMES[state]))
     return _here(tag, within, show, after if after and show == "review" else source)
 
@@ -293,19 +311,20 @@ def _chosen(desk: Desk, tag: str, source: Source) -> dict[str, str]:
     """What is to be saved: of a merge the version that was picked, else what was typed."""
     keep = request.form.get("keep")
     if keep in ("theirs", "mine"):
-        raw = json.loads(request.form.get(keep, "{}") or "{}")
-        if isinstance(raw, dict):
-            names = workbench.categories(tag, source)
-            return {name: str(raw[name])[:LONGEST] for name in names if raw.get(name)}
+        raw = _carried(keep)
+        return {name: raw[name] for name in workbench.categories(tag, source) if raw.get(name)}
     return {name: text for name, text in desk.typed.items() if text}
 
 
-def _ancestor() -> dict[str, str]:
+def _carried(name: str) -> dict[str, str]:
+    """The forms that a hidden field of a page carried; anything else counts for nothing."""
     try:
-        raw = json.loads(request.form.get("was", "{}") or "{}")
-    except ValueError:
+        raw = json.loads(request.form.get(name, "{}") or "{}")
+    except (ValueError, RecursionError):
         return {}
-    return {str(name): str(text)[:LONGEST] for name, text in raw.items()} if isinstance(raw, dict) else {}
+    found = raw.items() if isinstance(raw, dict) else ()
+    # Signs that are half a sign come out of JSON only: no page and no table takes them.
+    return {each: re.sub("[\ud800-\udfff]", "", str(text))[:LONGEST] for each, text in found if each in _NAMES}
 
 
 def _reasons() -> dict[str, str]:
@@ -333,7 +352,7 @@ def source_mark(source: Source) -> str:
 
 # --------------------------------------------------------------------------- pages
 def _listed(tag: str, group: str, show: str) -> tuple[Group, list[Unit]]:
-    within = workbench.group(group)
+    within = workbench.group(store(), group)
     which = next((one for one in FILTERS if one == show), None)
     if which is None:
         raise NotFound
@@ -398,7 +417,7 @@ def _page(
         "own": unit.entry.by == _me() and bool(unit.entry.by),
         "by": told,
         "past": past,
-        "place_of": workbench.place(source),
+        "place_of": workbench.place(source, within),
         "part_names": PART_NAMES,
         "plural_names": PLURAL_NAMES,
         "variant_names": VARIANT_NAMES,
@@ -413,6 +432,8 @@ def _page(
         "tokens": _tokens(source),
         "mark": source_mark(source),
         "layout": layout,
+        "lit": layout is not None and specimen.shows(layout, source.key),
+        "why_names": WHY_NAMES,
         "prints_on": layout.definition.title if layout else None,
         "diff": worddiff.diff,
         "dump": _dump,
@@ -435,7 +456,7 @@ def _next_unfinished(tag: str, within: Group, source: Source) -> Source | None:
 def _layout(within: Group, source: Source) -> specimen.Layout | None:
     if within.domain != "handouts":
         return None
-    return specimen.layout_of(source.key, within.id, workbench.homes(source))
+    return specimen.layout_of(source.key, within.id, workbench.homes(source), within.own)
 
 
 def _tokens(source: Source) -> list[str]:
@@ -479,7 +500,7 @@ def _merge(tag: str, within: Group, show: str, source: Source, desk: Desk) -> st
 def preview(tag: str, group: str, show: str, ref: str) -> ResponseReturnValue:
     """The page where a message is printed: in a frame with the sentence marked, as pictures, or as a PDF."""
     workbench.reviews(store(), token(), tag)
-    within = workbench.group(group)
+    within = workbench.group(store(), group)
     source, do = workbench.source_of(within, ref), request.form.get("do", "page")
     layout = _layout(within, source)
     if show not in FILTERS or layout is None:
@@ -507,7 +528,7 @@ def proof(tag: str, group: str) -> ResponseReturnValue:
     """Print a whole handout, read it, then approve what stands on it at once."""
     if not workbench.reviews(store(), token(), tag):
         raise Denied
-    within = workbench.group(group)
+    within = workbench.group(store(), group)
     if within.definition is None or within.kind != "sheet":
         raise NotFound
     keys = specimen.on_paper(within.definition)
@@ -551,13 +572,20 @@ def exchange(tag: str) -> ResponseReturnValue:
             sent = request.files.get("file")
             data = sent.read() if sent else b""
             if data:
-                return _differences(tag, data)
+                units = exchange_files.taken(data, tag)
+                return _differences(tag, handover.keep(store(), _account(), tag, units), units)
             fault = _("Choose a file first.")
-        if do == "write":
-            return _brought_in(tag, _again())
+        if do == "write" or do.startswith("part:"):
+            ticket = request.form.get("ticket", "")
+            return _decided(tag, ticket, handover.again(store(), _account(), tag, ticket), do)
+        if do == "leave":
+            handover.drop(store(), _account(), request.form.get("ticket", ""))
+            return redirect(url_for("workbench.exchange", tag=tag), 303)
     except BadUpload as error:
         fault = t(error.text)
-    choices = [(name, [one for one in workbench.groups().values() if one.kind in kinds]) for kinds, name in KINDS]
+    choices = [
+        (name, [one for one in workbench.on_desk(store()).values() if one.kind in kinds]) for kinds, name in KINDS
+    ]
     page = _names(tag) | {"choices": choices, "fault": fault}
     return render_template("web/workbench/files.html", **page), 422 if fault else 200
 
@@ -567,8 +595,8 @@ def _taken_out(tag: str) -> ResponseReturnValue:
     kind: Format = "xliff" if request.form.get("format") == "xliff" else "po"
     name = request.form.get("what", "handouts")
     domain = next((one for one in DOMAINS if one == name), None)
-    wanted: Iterable[Source] = translations.sources(domain).values() if domain else workbench.group(name).sources
-    domain = domain or workbench.group(name).domain
+    wanted: Iterable[Source] = _all_of(domain) if domain else workbench.group(store(), name).sources
+    domain = domain or workbench.group(store(), name).domain
     made = exchange_files.outgoing(wanted, overlay.entries(store(), tag, domain), tag, kind, name)
     return send_file(
         BytesIO(made),
@@ -578,38 +606,53 @@ def _taken_out(tag: str) -> ResponseReturnValue:
     )
 
 
-def _again() -> bytes:
-    """The file that was read before, as the page of its differences carried it."""
-    try:
-        return b64decode(request.form.get("data", ""), validate=True)
-    except ValueError:
-        raise NotFound from None
+def _all_of(domain: Domain) -> list[Source]:
+    own = list(overlay.own_sources(store())) if domain == "handouts" else []
+    return [*translations.sources(domain).values(), *own]
 
 
-def _differences(tag: str, data: bytes, moved: bool = False) -> ResponseReturnValue:
+def _account() -> UUID:
+    return UUID(_me())
+
+
+def _differences(tag: str, ticket: str, units: Iterable[Words], part: int = 0) -> ResponseReturnValue:
     """What a file would do: what is new, what it changes, what somebody changed since, what is not taken."""
-    incoming = exchange_files.bring(store(), token(), tag, data)
-    parts = {kind: incoming.of(kind) for kind in ("conflict", "refused", "update", "new", "kept", "same")}
+    incoming = exchange_files.compare(store(), token(), tag, units)
+    moved = request.form.get("seen", incoming.fingerprint) != incoming.fingerprint
+    found = [one for kind in ("conflict", "update", "new", "refused") for one in incoming.of(kind)]
+    part = 0 if moved or part * SHOWN >= len(found) else part
+    listed = found[part * SHOWN : (part + 1) * SHOWN]
+    here = {one.source.ref for one in listed}
     page = _names(tag) | {
         "incoming": incoming,
-        "parts": parts,
-        "most": SHOWN,
+        "counted": Counter(one.kind for one in incoming.changes),
+        "parts": {
+            kind: [one for one in listed if one.kind == kind] for kind in ("conflict", "update", "new", "refused")
+        },
+        "pages": [(n * SHOWN + 1, min((n + 1) * SHOWN, len(found))) for n in range(-(-len(found) // SHOWN))],
+        "part": part,
+        "ticked": {name: set(request.form.getlist(name)) for name in ("take", "leave")},
+        "elsewhere": {
+            name: [one for one in request.form.getlist(name) if one not in here] for name in ("take", "leave")
+        },
         "moved": moved,
-        "data": b64encode(data).decode("ascii"),
+        "ticket": ticket,
         "diff": worddiff.diff,
         "plural_names": PLURAL_NAMES,
     }
     return render_template("web/workbench/differences.html", **page), 409 if moved else 200
 
 
-def _brought_in(tag: str, data: bytes) -> ResponseReturnValue:
-    """Write what was shown and chosen; if the language moved on since, show it anew."""
-    incoming = exchange_files.bring(store(), token(), tag, data)
-    if request.form.get("seen") != incoming.fingerprint:
-        return _differences(tag, data, moved=True)
+def _decided(tag: str, ticket: str, units: list[Words], do: str) -> ResponseReturnValue:
+    """Write what was shown and chosen, or show another part; if the language moved on since, show it anew."""
+    incoming = exchange_files.compare(store(), token(), tag, units)
+    if do != "write" or request.form.get("seen") != incoming.fingerprint:
+        wanted = do.partition(":")[2]
+        return _differences(tag, ticket, units, int(wanted) if re.fullmatch("[0-9]{1,4}", wanted) else 0)
     choices: dict[str, Literal["mine", "theirs"]] = dict.fromkeys(request.form.getlist("leave"), "theirs")
     choices |= dict.fromkeys(request.form.getlist("take"), "mine")
     done = exchange_files.write(store(), token(), incoming, choices)
+    handover.drop(store(), _account(), ticket)
     flash(ngettext("%(num)d message was written as a draft.", "%(num)d messages were written as drafts.", done.count))
     if done.late:
         late = len(done.late)

@@ -91,6 +91,13 @@ PLURAL_NAMES: Final = {
     "many": lazy_gettext("Form for many"),
     "other": lazy_gettext("Form for other numbers"),
 }
+# What made a line of the history, where its state does not say it.
+WHY_NAMES: Final = {
+    "file": lazy_gettext("from the program’s file"),
+    "import": lazy_gettext("from a file that was brought back"),
+    "restore": lazy_gettext("restored"),
+    "merge": lazy_gettext("chosen from two versions"),
+}
 WHY_NOT: Final = {
     "untranslated": lazy_gettext("Sentences are missing."),
     "changed": lazy_gettext("The English has changed since."),

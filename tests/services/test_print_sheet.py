@@ -133,14 +133,37 @@ def test_a_letterhead_prints_when_asked_for_and_only_then(tmp_path: Path, press:
         printed = print_sheet.filled(store, press, token, case, job, "reviewed")
         assert ("Oak Street" in pdf.text(printed.pdf)) is asked
         assert "Oak" not in printed.name
-        blank = print_sheet.blank(press, replace(job, recipient=None), letterhead=settings.letterhead)
+        blank = print_sheet.blank(press, replace(job, recipient=None), settings=settings)
         assert ("Oak Street" in pdf.text(blank.pdf)) is asked
     store.close()
 
 
-def test_a_letterhead_without_a_font_is_refused(press: Press) -> None:
+def test_whom_to_call_is_the_clinics_and_nobodys_answer(tmp_path: Path, press: Press) -> None:
+    (tmp_path / "clinic").mkdir()
+    lines = '[help_lines]\nnow = ["Ambulance", "Tel. 555-0100"]\ndrink = ["House at the River", "Tel. 555-0199"]\n'
+    (tmp_path / "clinic" / "config.toml").write_text(lines, "utf-8")
+    settings = config.load(tmp_path / "clinic", {})
+    create(settings, definitions().values(), factors=False)
+    store = Store.open(settings, gate=lambda *_: True)
+    accounts.create_account(store, "anna", PASSWORD)
+    token = accounts.sign_in(store, "anna", PASSWORD)
+    case = cases.open_case(store, token, {"a": PartnerCard(), "b": PartnerCard()})
+    job = PrintJob("when_to_get_more_help", "a")
+    shown = preflight.look(store, press, token, case, job, "reviewed")
+    assert (shown.groups, shown.whose, shown.answers) == ((), (), 0)
+    given = print_sheet.filled(store, press, token, case, job, "reviewed", shown.seen).pdf
+    for content in (given, print_sheet.blank(press, replace(job, recipient=None), settings=settings).pdf):
+        said = pdf.text(content)
+        assert all(one in said for one in ("Ambulance", "555-0100", "House at the River", "555-0199"))
+        assert "No answer" not in said
+    assert "555" not in pdf.text(print_sheet.blank(press, replace(job, recipient=None)).pdf)
+    store.close()
+
+
+def test_a_letterhead_without_a_font_is_refused(press: Press, tmp_path: Path) -> None:
+    settings = replace(config.load(tmp_path, {}), letterhead=("Oak \U0001f600",))
     with pytest.raises(Unprintable) as refused:
-        print_sheet.blank(press, PrintJob("two_beliefs", letterhead=True), letterhead=("Oak \U0001f600",))
+        print_sheet.blank(press, PrintJob("two_beliefs", letterhead=True), settings=settings)
     assert refused.value.params == {"character": "U+1F600", "block": "letterhead"}
 
 
