@@ -358,7 +358,7 @@ def _findings(tag: str, source: Source, forms: tuple[tuple[str, str], ...]) -> t
 Told = dict[tuple[str, str], tuple[Source, Entry, tuple[checks.Finding, ...]]]
 _TOLD: Final[dict[str, tuple[object, Told]]] = {}
 _AHEAD: Final[dict[str, tuple[Mapping[str, Entry], ...]]] = {}  # what was looked at ahead
-BITE, BREATH = 20, 0.002  # messages, seconds: between bites the requests have their turn
+BITE, BREATH = 10, 0.01  # messages, seconds: between bites the requests have their turn
 
 
 def _told(tag: str) -> tuple[Callable[[Unit], tuple[checks.Finding, ...]], Told]:

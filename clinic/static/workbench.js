@@ -8,7 +8,12 @@ const list = open?.closest('.units');
 if (list) list.scrollTop += open.getBoundingClientRect().top - list.getBoundingClientRect().top - list.clientHeight / 3;
 
 // -- ready to write, after a link into the page has put the focus elsewhere; not where it would call a keyboard up --
-const ready = () => document.querySelector('[data-target]')?.focus({ preventScroll: true });
+const ready = () => {
+  const field = document.querySelector('[data-target]');
+  if (!field || field === document.activeElement) return;
+  field.focus({ preventScroll: true });
+  field.setSelectionRange(field.value.length, field.value.length);
+};
 if (!document.querySelector('[data-errors]') && matchMedia('(hover: hover)').matches) {
   ready();
   if (location.hash === '#edit') addEventListener('load', () => { setTimeout(ready); });
@@ -37,7 +42,13 @@ const insert = (text, whole = false) => {
   last.setRangeText(text, last.selectionStart, last.selectionEnd, 'end');
   last.dispatchEvent(new Event('input', { bubbles: true }));
 };
+const spaced = (word) => { // a word of the glossary does not stick to its neighbours, where words have spaces
+  if (!last || /^(zh|ja|th)/.test(last.lang)) return word;
+  const before = /[\p{L}\p{N},;:.]$/u.test(last.value.slice(0, last.selectionStart)) ? ' ' : '';
+  return before + word + (/^[\p{L}\p{N}]/u.test(last.value.slice(last.selectionEnd)) ? ' ' : '');
+};
 for (const button of all('[data-insert]')) button.addEventListener('click', () => insert(button.dataset.insert));
+for (const button of all('[data-word]')) button.addEventListener('click', () => insert(spaced(button.dataset.word)));
 for (const button of all('[data-copy]')) button.addEventListener('click', () => insert(button.dataset.copy, true));
 
 // -- a merge: who writes means it --

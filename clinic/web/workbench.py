@@ -429,6 +429,7 @@ def _page(
         "terms": workbench.terms(tag, source),
         "findings": workbench.checked(store(), tag, source, {k: v for k, v in desk.typed.items() if v}),
         "comments": workbench.comments(store(), token(), tag, source),
+        "saved": bool(unit.text) and {k: v for k, v in desk.typed.items() if v} == dict(unit.entry.forms),
         "tokens": _tokens(source),
         "mark": source_mark(source),
         "layout": layout,
@@ -544,7 +545,7 @@ def proof(tag: str, group: str) -> ResponseReturnValue:
             flash(_("Approved: %(count)s", count=count))
             return redirect(url_for("workbench.proof", tag=tag, group=group), 303)
     except Invalid:
-        fault, status = _("Print a proof first. The words have changed since the last one."), 422
+        fault, status = _("Print a proof first."), 422
     except Conflict:
         fault, status = _("Somebody changed words meanwhile. Print a new proof."), 409
     except Denied:

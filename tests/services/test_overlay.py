@@ -79,7 +79,7 @@ def test_after_an_edit_only_that_one_is_read(
     clinic: Clinic, staff: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for rev in range(5):
-        propose(clinic, staff["tom"], f"N{rev}", rev, "sheet.title")
+        propose(clinic, staff["tom"], f"N{rev}", rev, "sheet.other")
         propose(clinic, staff["tom"], f"T{rev}", rev)
     said(clinic)
     read, rows = [], spoken.read_rows
@@ -257,7 +257,7 @@ def test_history_and_restoring(clinic: Clinic, staff: dict[str, str]) -> None:
 
 def test_many_at_once_are_one_edit_each_and_one_line_of_the_audit(clinic: Clinic, staff: dict[str, str]) -> None:
     propose(clinic, staff["tom"], "Uno", 0)
-    other = definitions()["our_cycle"].lead.key or "sheet.title"
+    other = definitions()["our_cycle"].lead.key or "sheet.other"
     changes = [
         overlay.Change("handouts", KEY, {"": "Dos"}, 0),
         overlay.Change("handouts", other, {"": "Algo"}, 0),

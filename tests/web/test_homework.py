@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from clinic.domain.answer import Checked
 from clinic.domain.homework import tasks
-from clinic.services import cases, homework, records
+from clinic.services import cases, homework, readiness, records
 from clinic.services.cases import PartnerCard
 from clinic.services.prints import PrintJob
 from tests.sheets import page_of
@@ -235,7 +235,11 @@ def test_nothing_is_chosen_for_a_plan_of_both_before_the_counsellor_does(
     }  # fmt: skip
 
 
-def test_a_plan_from_the_stock_is_in_the_readers_language(clinic: Clinic, ana: FlaskClient) -> None:
+def test_a_plan_from_the_stock_is_in_the_readers_language(
+    clinic: Clinic, ana: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the stock may print in it: its words stand on the plan, where no mark says that they are a draft."""
+    monkeypatch.setitem(readiness.LEAST, clinic.store.settings.print_when, "draft")  # type: ignore[misc]
     prepared(clinic)
     token = clinic.tokens["ana"]
     card = cases.case_page(clinic.store, token, clinic.case, "staff")

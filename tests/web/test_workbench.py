@@ -461,10 +461,12 @@ def test_failing_checks_of_fifteen_thousand_messages_open_in_150_ms(
     monkeypatch.setattr(
         overlay, "entries", lambda store, tag, domain: entries if domain == "handouts" else real(store, tag, domain)
     )
+    monkeypatch.setattr(workbench, "BREATH", 0)
     tara = bench.client("tara")
     start = time.perf_counter()
     assert tara.get("/translate/es").status_code == 200
-    workbench.look_ahead(bench.store, "es").join()
+    for _ in range(3):  # an earlier one may still be at it
+        workbench.look_ahead(bench.store, "es").join()
     print("ahead", round(time.perf_counter() - start, 1), "s")
     checked: list[str] = []
     run = checks.run
@@ -539,7 +541,7 @@ def test_a_broken_file_is_one_plain_line(bench: Bench) -> None:
 
 def refs(page: str) -> list[str]:
     """The messages that a page of differences lists."""
-    return re.findall(r'name="leave" value="([0-9a-f]{16})"', page)
+    return re.findall(r'type="checkbox" name="leave" value="([0-9a-f]{16})"', page)
 
 
 def test_many_differences_come_in_parts_and_keep_their_ticks(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -570,7 +572,7 @@ def test_a_file_waits_sealed_for_who_brought_it_and_travels_in_no_page(bench: Be
     tara, tomas = bench.client("tara"), bench.client("tomas")
     folder = bench.store.settings.instance / handover.FOLDER
     out = post(tara, "/translate/es/files", do="out", what="five_steps", format="po").data
-    look = text(upload(tara, re.sub(rb'msgid "An? .*"\nmsgstr ".*"', rb"", out) + b"\n# unheard-of canary\n"))
+    look = text(upload(tara, out + b"\n# unheard-of canary\n"))
     assert "canary" not in look
     for path in folder.iterdir():
         assert path.stat().st_mode & 0o077 == 0
@@ -612,7 +614,7 @@ title = "Our walk"
 audience = "recipient"
 recipients = ["joint"]
 blank = true
-level = { joint = 1 }
+level = { joint = "light" }
 
 [[section]]
 id = "talk"
