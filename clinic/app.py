@@ -55,10 +55,6 @@ THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
 class InMemory(Request):
     """A request whose files stay in memory: Werkzeug writes larger ones to a temporary file in clear."""
 
-    @property
-    def max_content_length(self) -> int | None:
-        return LARGER.get(self.endpoint or "", super().max_content_length)
-
     def _get_file_stream(self, *_: object, **__: object) -> BytesIO:
         return BytesIO()
 
@@ -102,6 +98,12 @@ def configure_flask(app: Flask, settings: Settings, store: Store) -> None:
         TRUSTED_HOSTS=sorted({*THIS_MACHINE, settings.name}),
     )
     csrf.register(app)
+
+    @app.url_value_preprocessor  # before anything reads a form
+    def larger(endpoint: str | None, _values: object) -> None:
+        if endpoint in LARGER:
+            request.max_content_length = LARGER[endpoint]
+
     if tls:
         from werkzeug.middleware.proxy_fix import ProxyFix
 

@@ -96,7 +96,9 @@ TWICE: Final = {"fr": {"nous", "vous"}, "de": {"die", "der", "das", "sie"}, "nl"
 BRACES: Final = re.compile(r"\{[^{}]*\}|[{}]")
 PERCENTS: Final = re.compile(r"%\([A-Za-z_]+\)[sd]|%%|%")
 TAGS: Final = re.compile(r"</?[A-Za-z!?][^<>]*>?|&(?:[A-Za-z]{2,8}|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});")
-ADDRESSES: Final = re.compile(r"(?:https?://|www\.)[^\s<>\"“”«»]+|(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]*\w", re.IGNORECASE)
+ADDRESSES: Final = re.compile(
+    r"(?:https?://|www\.)[^\s<>\"“”«»]+|(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]*\w", re.IGNORECASE
+)
 NUMBERS: Final = re.compile(r"\d+(?:[.,:]\d+)*")
 PAIR: Final = re.compile(r"\b(\w{2,})\s+\1\b", re.IGNORECASE)
 FRENCH: Final = re.compile(

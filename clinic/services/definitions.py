@@ -77,6 +77,6 @@ def own_definitions(folder: Path, accepted: Iterable[str]) -> dict[str, Definiti
             one = read(path)
         except DefinitionError:
             continue
-        if one.sha in known:
+        if one.sha in known and one.id not in definitions():
             found[one.id] = one
     return found

@@ -22,7 +22,7 @@ from clinic.persistence.models import Account, TranslationPast
 from clinic.persistence.scope import ScopedSession
 from clinic.persistence.store import Store
 from clinic.services import spoken, translations
-from clinic.services.definitions import OWN
+from clinic.services.definitions import OWN, definitions
 from clinic.services.overlay_work import LONGEST, WHYS, Change, Conflict, Key, Mark, OwnWords, begin
 from clinic.services.shelf import active
 from clinic.services.spoken import book, entries, interface
@@ -70,8 +70,9 @@ def source_of(store: Store, domain: Domain, key: str) -> Source:
 def own_sources(store: Store) -> Iterator[Source]:
     """The English of the clinic's own forms: their translations are nowhere but here."""
     for id_, one in active(store).items():
-        if id_.startswith(OWN):
-            yield from (Source("handouts", text.key, text.en, note=text.note) for text in one.texts())
+        if id_ not in definitions():  # not by its name: a shipped sheet is called `own_worth`
+            mine = (text for text in one.texts() if text.en and text.key.startswith(f"{id_}."))
+            yield from (Source("handouts", text.key, text.en, note=text.note) for text in mine)
 
 
 # --------------------------------------------------------------------------- writing
@@ -172,7 +173,7 @@ def history(store: Store, token: str, tag: str, domain: Domain, key: str) -> lis
 
 def said(store: Store, token: str, tag: str) -> Mapping[Key, list[Entry]]:
     """All that each message of a language ever said, the newest first. Raises Denied."""
-    past, found = TranslationPast, dict[Key, list[Entry]]()
+    past, found = TranslationPast, dict[Any, list[Entry]]()
     with unit_of_work(store, token) as session:
         _who(session, tag)
         wanted = select(past.domain, past.key, past.source, past.forms).where(past.locale == tag)

@@ -27,6 +27,7 @@ from clinic.domain.release import RELEASED, Released
 from clinic.domain.rules import EVERY
 from clinic.domain.ruling import Ruling
 from clinic.i18n.catalogue import Catalogue
+from clinic.i18n.locales import SOURCE
 from clinic.persistence import audit
 from clinic.persistence.keyholder import Head, KeyView
 from clinic.persistence.models import Case, Part
@@ -34,6 +35,7 @@ from clinic.persistence.store import Store
 from clinic.services import cases, records, spoken
 from clinic.services import records_parts as parts
 from clinic.services.definitions import library
+from clinic.services.readiness import readiness
 from clinic.services.records_parts import Opened
 from clinic.services.rulings import opened as as_opened
 from clinic.services.unit_of_work import current, ident, unit_of_work
@@ -95,16 +97,22 @@ def _of_record(store: Store, session: Session, view: KeyView, source: Opened) ->
     if not any(one.name in answers for one in placed):
         raise NotFound
     gone = {(one.of, one.place) for one in stands(view, every)}
-    tongue = _language(card, placed[0].scope)
+    tongues = {one.scope: _printable(store, source, _language(card, one.scope)) for one in placed}
     offers = tuple(
         replace(offer, shared=(str(source.row.id), offer.place) in gone)
         for one in placed
         if one.name in answers
-        for offer in _items(one, answers[one.name], spoken.book(store, _language(card, one.scope)))
+        for offer in _items(one, answers[one.name], spoken.book(store, tongues[one.scope]))
     )
     day = date.fromisoformat(source.head.held_on)
-    title = source.definition.title
+    title, tongue = source.definition.title, tongues[placed[0].scope]
     return Offers(str(source.row.id), str(view.case_id), title, day, tongue, offers, together(store, card))
+
+
+def _printable(store: Store, source: Opened, tag: str) -> str:
+    """A language whose questions may stand on paper; English while the sheet that they are from may not print in it."""
+    book = spoken.book(store, tag)
+    return tag if readiness(source.definition, tag, store.settings.print_when, book).printable else SOURCE
 
 
 def _items(placed: Placed, answer: Any, words: Catalogue) -> Iterator[Offer]:

@@ -50,6 +50,8 @@ def accept(store: Store, path: Path) -> Definition:
         raise DefinitionError(f"must be in {store.settings.own_forms}", path.name)
     if not path.stem.startswith(OWN):
         raise DefinitionError(f"the name of a clinic's own definition begins with {OWN}", path.name)
+    if path.stem in definitions():  # a shipped sheet may begin like that: “own worth”
+        raise DefinitionError("a sheet of the program has this name", path.name)
     definition = read(path)
     store.remember([definition])
     return definition

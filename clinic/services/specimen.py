@@ -153,7 +153,8 @@ def plain(store: Store, tag: str, layout: Layout, key: str = "", typed: str | No
     if typed is not None:
         book = _Marked(book, neutral(key), typed)
     page = _page(layout, book, MADE_UP, _options(store))
-    bare = Page(re.sub(MARKED, "", page.html), page.styles, page.lang, page.title)
+    styles = tuple(IN_CSS.sub("", css) for css in page.styles)
+    bare = Page(re.sub(MARKED, "", page.html), styles, page.lang, re.sub(MARKED, "", page.title))
     _covered(bare.html, tag, key)
     return bare
 

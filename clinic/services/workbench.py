@@ -34,7 +34,7 @@ from clinic.persistence.models import (
 )
 from clinic.persistence.store import Store
 from clinic.services import overlay, translations
-from clinic.services.definitions import OWN, definitions
+from clinic.services.definitions import definitions
 from clinic.services.shelf import active
 from clinic.services.unit_of_work import ident, unit_of_work
 
@@ -173,7 +173,7 @@ def _by_area(known: Mapping[str, Source]) -> list[Group]:
 
 def own_groups(store: Store) -> Mapping[str, Group]:
     """The handouts and forms that this clinic brought itself, by id."""
-    return {id_: _own_group(one) for id_, one in active(store).items() if id_.startswith(OWN)}
+    return {id_: _own_group(one) for id_, one in active(store).items() if id_ not in definitions()}
 
 
 _OWN: Final[MutableMapping[str, Group]] = {}  # by the hash of the definition's text
@@ -198,7 +198,7 @@ def on_desk(store: Store) -> Mapping[str, Group]:
 
 def group(store: Store, id_: str) -> Group:
     """One group. NotFound."""
-    found = own_groups(store).get(id_) if id_.startswith(OWN) else groups().get(id_)
+    found = groups().get(id_) or own_groups(store).get(id_)
     if found is None:
         raise NotFound
     return found

@@ -3,6 +3,7 @@
 Each test is an attack, many of them one that went through once. Real database, keys, press, files.
 """
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -22,9 +24,20 @@ from clinic.domain.reminder import REMINDER
 from clinic.i18n import catalogue as catalogues
 from clinic.i18n import checks, compiling, incoming, po
 from clinic.i18n.message import Entry, Source, ref
-from clinic.i18n.units import BrokenUpload
+from clinic.i18n.units import BrokenUpload, Unit
 from clinic.persistence.models import Translation
-from clinic.services import audit_log, exchange, homework, overlay, readiness, specimen, spoken, translations, translators
+from clinic.services import (
+    audit_log,
+    exchange,
+    handover,
+    homework,
+    overlay,
+    readiness,
+    specimen,
+    spoken,
+    translations,
+    translators,
+)
 from clinic.services.definitions import definitions
 from clinic.services.overlay_export import export
 from clinic.services.unit_of_work import unit_of_work
@@ -167,7 +180,8 @@ def test_the_mark_of_a_draft_cannot_be_typed_away(bench: Bench) -> None:
     mark = overlay.book(bench.store, "es").text(words.DRAFT).upper()
     for typed in ("", ".", "\u00a0", "\u200b"):
         made = post(tara, address, text=typed, do="pdf")
-        assert made.mimetype != "application/pdf" or mark in pdf.text(made.data).upper(), repr(typed)
+        assert made.mimetype == "application/pdf"
+        assert mark in pdf.text(made.data).upper(), repr(typed)
 
 
 def test_every_sentence_on_paper_counts_for_whether_it_prints() -> None:
@@ -212,7 +226,9 @@ class _Case:
 
 
 def _stock() -> list[tuple[Any, str]]:
-    return [(text_, name) for each in homework._entries() for name, text_ in each.texts.items() if name in homework.CLIENTS]
+    return [
+        (text_, name) for each in homework._entries() for name, text_ in each.texts.items() if name in homework.CLIENTS
+    ]
 
 
 def test_a_changed_source_ends_what_was_approved(bench: Bench) -> None:
@@ -225,7 +241,8 @@ def test_a_changed_source_ends_what_was_approved(bench: Bench) -> None:
 
 # --------------------------------------------------------------------------- words made to break a page
 PAYLOADS = (
-    "{0.__class__}", "{title.__init__}", "%(x)n", "%s%s%n", "{{ 7*7 }}", "{% include 'x' %}", "<script>alert(1)</script>",
+    "{0.__class__}", "{title.__init__}", "%(x)n", "%s%s%n", "{{ 7*7 }}", "{% include 'x' %}",
+    "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>", "\" onmouseover=\"alert(1)", "</style><script>alert(1)</script>",
     "a\x00b", "\u202eabc", "\u2066abc\u2069", "\ue000<b>\ue001", "x" * 12_000, "&#x3c;b&#x3e;",
 )  # fmt: skip
@@ -242,7 +259,7 @@ def test_words_are_words_on_every_page(bench: Bench, payload: str) -> None:
     before = bench.entry(key).rev
     replies = [
         save(tara, address, payload, before),
-        save(tara, address, payload, 999_999, was='{"": "%s"}' % payload[:50].replace('"', "")),
+        save(tara, address, payload, 999_999, was=json.dumps({"": payload[:50]})),
         save(tara, address, "x", before, "comment", comment=payload[:900]),
         save(tara, address, "x", before, "dismiss:ending", **{"why.ending": payload[:200]}),
         post(tara, address + "/page", text=payload, do="page"),
@@ -322,7 +339,10 @@ def _version(store: Any, tag: str, v: int) -> None:
 # --------------------------------------------------------------------------- frames, addresses, titles
 def test_a_page_in_a_frame_runs_nothing_and_stands_in_no_foreign_page(bench: Bench) -> None:
     tara = bench.client("tara")
-    replies = [tara.get(at() + "/page"), *(post(tara, at() + "/page", text="<b>", do=do) for do in ("page", "pictures"))]
+    replies = [
+        tara.get(at() + "/page"),
+        *(post(tara, at() + "/page", text="<b>", do=do) for do in ("page", "pictures")),
+    ]
     for reply in replies:
         policy = reply.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
@@ -341,7 +361,14 @@ def test_a_page_in_a_frame_runs_nothing_and_stands_in_no_foreign_page(bench: Ben
 
 @pytest.mark.parametrize(
     "path",
-    ["es/..%2f..%2fetc/all", "es/our_cycle/all/../../x", "..%2fes", "es%00/our_cycle/all", "es/our_cycle/all/%2e%2e", "C:\\x"],
+    [
+        "es/..%2f..%2fetc/all",
+        "es/our_cycle/all/../../x",
+        "..%2fes",
+        "es%00/our_cycle/all",
+        "es/our_cycle/all/%2e%2e",
+        "C:\\x",
+    ],
 )
 def test_no_part_of_an_address_is_a_path(bench: Bench, path: str) -> None:
     assert bench.client("tara").get(f"/translate/{path}").status_code in (308, 403, 404)
@@ -374,7 +401,7 @@ def entities(depth: int) -> bytes:
     return f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a0 "lol">{rows}]><xliff>&a{depth - 1};</xliff>'.encode()
 
 
-UTF7 = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-7\\n"\n\nmsgctxt "our_cycle.title"\nmsgid "x"\nmsgstr "+2AA-"\n'
+UTF7 = header('"Content-Type: text/plain; charset=utf-7"') + one("our_cycle.title", "x", "+2AA-")
 TWO = 'msgid "%(num)d message"\nmsgid_plural "%(num)d messages"\nmsgstr[0] "a"\nmsgstr[1] "b"\n'
 BOMBS = {
     "entities": (entities(10), "dtd"),
@@ -388,8 +415,8 @@ BOMBS = {
     "many": ((header() + "".join(one(f"k{n}", "b", "c") for n in range(20_002))).encode(), "units"),
     "surrogates": (UTF7.encode(), "po"),
     "twice": ((header() + one("our_cycle.title", "x", "a") * 2).encode(), "po"),
-    "escape": (header(r'"Content-Type: text/plain; charset=unicode_escape\n"').encode() + one("a", "b", r"\\ud800").encode(), "po"),
-    "undefined": (header(r'"Content-Type: text/plain; charset=undefined\n"').encode(), "po"),
+    "escape": ((header('"Content-Type: text/plain; charset=unicode_escape"') + one("a", "b", "c")).encode(), "po"),
+    "undefined": (header('"Content-Type: text/plain; charset=undefined"').encode(), "po"),
 }  # fmt: skip
 
 
@@ -467,6 +494,25 @@ def test_an_odd_file_is_never_an_error_of_the_server(bench: Bench) -> None:
         assert "<script>alert" not in text(reply)
 
 
+@pytest.mark.parametrize("ticket", ["", "../../config.toml", "0" * 96, "\x00" * 96, "{name}" + "0" * 64, "{whole}"])
+def test_what_waits_to_be_written_opens_for_nobody_else(bench: Bench, ticket: str) -> None:
+    """An upload waits on the disk: without the key in its page it says nothing, to others never."""
+    store, tara, tomas = bench.store, UUID(bench.ids["tara"]), UUID(bench.ids["tomas"])
+    whole = handover.keep(store, tara, "es", [Unit(source().ref, "x", {"": "ZQwaitsZQ"})])
+    assert handover.again(store, tara, "es", whole)[0].forms == {"": "ZQwaitsZQ"}
+    tried = ticket.format(name=whole[:32], whole=whole)
+    for who, tag in ((tomas, "es"), (tara, "ar"), (tara, "es")):
+        if (who, tag, tried) != (tara, "es", whole):
+            with pytest.raises(exchange.BadUpload):
+                handover.again(store, who, tag, tried)
+    handover.drop(store, tomas, whole)
+    assert handover.again(store, tara, "es", whole)
+    kept = list((store.settings.instance / handover.FOLDER).iterdir())
+    assert kept
+    assert not any(b"ZQwaitsZQ" in path.read_bytes() or path.stat().st_mode & 0o077 for path in kept)
+    handover.drop(store, tara, whole)
+
+
 # --------------------------------------------------------------------------- written back into files
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -485,7 +531,9 @@ def test_a_name_writes_no_line_of_a_file(bench: Bench, folder: Path) -> None:
     edit = po.Edit(("Palabras",), "reviewed", evil, "2026-01-01")
     for made in (
         po.document({"Language": "es"}, [po.rendered(po.applied(message, edit))]),
-        po.File(po.document({"Language": "es"}, [po.rendered(message)]).encode()).edited({("k", "English"): edit}).decode(),
+        po.File(po.document({"Language": "es"}, [po.rendered(message)]).encode())
+        .edited({("k", "English"): edit})
+        .decode(),
     ):
         comments = [line for line in made.split("\n") if line.startswith("#") and "state" in line]
         assert len(comments) == 1
@@ -508,13 +556,19 @@ def test_writing_back_touches_nothing_but_catalogues(bench: Bench, folder: Path)
     with unit_of_work(bench.store, write=True) as session:  # as if somebody had written into the database
         row = {"source": "x", "forms": '{"": "x"}', "state": "draft", "rev": 1, "v": 10**7}
         for tag, key in (("../../x", "a"), ("es", "../a"), ("xx", "a")):
-            session.merge(Translation(locale=tag, domain="handouts", key=key, at=bench.store.clock(), cleared=False, **row))
+            session.merge(
+                Translation(locale=tag, domain="handouts", key=key, at=bench.store.clock(), cleared=False, **row)
+            )
     try:
         bench.write("tara", "Escrito de vuelta", KEY)
         export(bench.store)
-        changed = {path for path in folder.parent.rglob("*") if path.is_file() and path.read_bytes() != before.get(path)}
+        changed = {
+            path for path in folder.parent.rglob("*") if path.is_file() and path.read_bytes() != before.get(path)
+        }
         names = {path.relative_to(folder).as_posix() for path in changed if path.suffix != ".json"}
-        assert names <= {f"{one}/LC_MESSAGES/{domain}.po" for one in ("es", "ar", "fr") for domain in ("handouts", "messages")}
+        assert names <= {
+            f"{one}/LC_MESSAGES/{domain}.po" for one in ("es", "ar", "fr") for domain in ("handouts", "messages")
+        }
         assert "es/LC_MESSAGES/handouts.po" in names
     finally:
         with unit_of_work(bench.store, write=True) as session:

@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +14,7 @@ from flask.testing import FlaskClient
 
 from clinic import config
 from clinic.app import create_app
+from clinic.domain.errors import DefinitionError
 from clinic.i18n import checks
 from clinic.i18n.message import Entry, Source
 from clinic.persistence.store import Store
@@ -492,9 +492,13 @@ def test_static_files_of_the_workbench_are_ours_alone() -> None:
 
 # --------------------------------------------------------------------------- files
 def upload(client: FlaskClient, data: bytes, **fields: str) -> Any:
-    page = client.get("/help")
-    sent = {"csrf_token": csrf(page), "do": "read", "file": (BytesIO(data), "our_cycle.es.po"), **fields}
-    return client.post("/translate/es/files", data=sent, content_type="multipart/form-data")
+    """By hand: the test client would keep a large body in a temporary file that it never closes."""
+    page, edge = client.get("/help"), b"--edge-of-a-part"
+    parts = {"csrf_token": csrf(page), "do": "read", **fields}
+    said = [f'form-data; name="{name}"\r\n\r\n{value}'.encode() for name, value in parts.items()]
+    said.append(b'form-data; name="file"; filename="our_cycle.es.po"\r\n\r\n' + data)
+    body = b"".join(b"--%b\r\nContent-Disposition: %b\r\n" % (edge, one) for one in said) + b"--%b--\r\n" % edge
+    return client.post("/translate/es/files", data=body, content_type=f"multipart/form-data; boundary={edge.decode()}")
 
 
 def confirmed(client: FlaskClient, page: str, **fields: str) -> Any:
@@ -659,6 +663,20 @@ def test_the_clinics_own_handouts_are_translated_here(bench: Bench, own: str) ->
     post(ana, f"/translate/es/{own}/proof", do="print").close()
     assert post(ana, f"/translate/es/{own}/proof", do="approve").status_code == 303
     assert bench.entry(words.key).state == "approved"
+
+
+def test_no_own_handout_takes_the_name_of_a_shipped_one(bench: Bench) -> None:
+    """`own_worth` is a sheet of the program."""
+    path = bench.store.settings.own_forms / "own_worth.toml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(OWN_SHEET.replace(b"own_walk", b"own_worth"))
+    with pytest.raises(DefinitionError):
+        shelf.accept(bench.store, path)
+    path.unlink()
+    assert not list(overlay.own_sources(bench.store))
+    out = post(bench.client("tara"), "/translate/es/files", do="out", what="handouts", format="po")
+    assert out.data.count(b'msgctxt "own_worth.title"') == 1
+    assert upload(bench.client("tara"), out.data).status_code == 200
 
 
 def test_a_handout_that_is_no_more_is_not_found(bench: Bench) -> None:
