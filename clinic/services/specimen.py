@@ -174,8 +174,9 @@ def _page(layout: Layout, book: Speaks, made_up: str, options: Options) -> Page:
 
 
 def _fonts(tag: str) -> Fonts:
+    """Those of the paper, then what a browser has: it shows a layout too, and has none of ours."""
     try:
-        return Fonts({tag: fonts.font_stack(tag)}, {tag: fonts.title_stack(tag)})
+        return Fonts({tag: f"{fonts.font_stack(tag)}, sans-serif"}, {tag: f"{fonts.title_stack(tag)}, serif"})
     except fonts.FontsMissing:
         return Fonts()
 
