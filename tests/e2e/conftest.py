@@ -23,6 +23,7 @@ from clinic.services.instance import init_instance
 PASSWORD: Final = "quite a long passphrase"
 SHOTS: Final = Path(__file__).with_name("shots")
 WIDTHS: Final = (1280, 360)
+SLOW: Final = 60_000  # ms that a picture of a long page may take on a busy machine
 AXE: Final = Path(importlib.util.find_spec("axe_playwright_python").submodule_search_locations[0]) / "axe.min.js"
 
 
@@ -98,7 +99,8 @@ class Walk:
         SHOTS.mkdir(exist_ok=True)
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 900})
-            self.page.screenshot(path=SHOTS / f"{self.name}-{len(self.seen):02}-{what}-{width}.png", full_page=True)
+            path = SHOTS / f"{self.name}-{len(self.seen):02}-{what}-{width}.png"
+            self.page.screenshot(path=path, full_page=True, timeout=SLOW)
             wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             if wide > 0:
                 self.wrong.append(f"{what} at {width}: {wide} px too wide")
@@ -153,7 +155,7 @@ def walk(browser: Browser, served: Served, request: pytest.FixtureRequest) -> It
     made.page.on("pageerror", lambda error: made.wrong.append(str(error)))
     yield made
     SHOTS.mkdir(exist_ok=True)
-    made.page.screenshot(path=SHOTS / f"{made.name}-last.png", full_page=True)
+    made.page.screenshot(path=SHOTS / f"{made.name}-last.png", full_page=True, timeout=SLOW)
     context.close()
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import event
 
 from clinic import config
 from clinic.app import create_app
@@ -417,12 +418,20 @@ def test_a_proof_of_one_reviewer_is_none_of_another(bench: Bench) -> None:
 
 
 # --------------------------------------------------------------------------- quick
-def test_a_language_of_fifteen_thousand_messages_opens_in_150_ms(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Best of five: other programs share the machine."""
+STATEMENTS = 30  # of the database, for one page and where it leads
+
+
+@pytest.mark.parametrize("count", [150, 15_000])
+def test_a_long_language_asks_no_more_than_a_short_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Statements and rows of a page do not grow with the language. `-s` shows the times, ms."""
     many = {
         f"big.s.b{n}.label": Source("handouts", f"big.s.b{n}.label", f"Sentence number {n} of a long list.")
-        for n in range(15_000)
+        for n in range(count)
     }
+    asked: list[str] = []
+    event.listen(bench.store.engine, "before_cursor_execute", lambda *more: asked.append(more[2]))
     entries = {key: Entry(one.en, {"": f"Frase número {n}."}, "draft") for n, (key, one) in enumerate(many.items())}
     group = workbench.Group("big", "library", "handouts", tuple(many.values()))
     monkeypatch.setitem(workbench.groups(), "big", group)
@@ -435,19 +444,20 @@ def test_a_language_of_fifteen_thousand_messages_opens_in_150_ms(bench: Bench, m
     for address in ("/translate/es", "/translate/es/big/all", f"/translate/es/big/all/{first.ref}"):
         spent = []
         for _ in range(5):
+            asked.clear()
             start = time.perf_counter()
             reply = tara.get(address, follow_redirects=True)
             spent.append(time.perf_counter() - start)
             assert reply.status_code == 200
         assert text(reply).count('class="unit"') <= workbench.LISTED
-        print(address, [round(1000 * one) for one in spent])
-        assert min(spent) < 0.150, (address, spent)
+        print(address, count, [round(1000 * one) for one in spent], len(asked))
+        assert len(asked) <= STATEMENTS
 
 
-def test_failing_checks_of_fifteen_thousand_messages_open_in_150_ms(
+def test_of_fifteen_thousand_messages_only_the_edited_one_is_checked_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The page of the language checks ahead, beside the requests. One edit then costs one check."""
+    """The page of the language checks ahead, beside the requests. One edit then costs one check; `-s` shows ms."""
     many = {
         f"big.s.b{n}.label": Source("handouts", f"big.s.b{n}.label", f"Sentence number {n} of a long list.")
         for n in range(15_000)
@@ -480,7 +490,6 @@ def test_failing_checks_of_fifteen_thousand_messages_open_in_150_ms(
         assert reply.status_code == 303
     print("failing", [round(1000 * one) for one in spent])
     assert set(checked) == {f"big.s.b{n}.label" for n in range(5)}
-    assert min(spent) < 0.150, spent
 
 
 def test_static_files_of_the_workbench_are_ours_alone() -> None:
