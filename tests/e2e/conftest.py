@@ -5,12 +5,13 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Playwright, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from clinic import config
@@ -155,7 +156,8 @@ def walk(browser: Browser, served: Served, request: pytest.FixtureRequest) -> It
     made.page.on("pageerror", lambda error: made.wrong.append(str(error)))
     yield made
     SHOTS.mkdir(exist_ok=True)
-    made.page.screenshot(path=SHOTS / f"{made.name}-last.png", full_page=True, timeout=SLOW)
+    with suppress(Error):  # for people to look at; a browser that is busy with the next page may not give one
+        made.page.screenshot(path=SHOTS / f"{made.name}-last.png", full_page=True)
     context.close()
 
 
