@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from clinic import resources
@@ -19,7 +19,9 @@ CONFIG_FILE = "config.toml"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ADDRESS = {"host": "127.0.0.1", "name": "localhost", "tls": ""}
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?)+")
-PAPERS = ("a4", "letter")
+Paper = Literal["a4", "letter"]
+Allowed = TypeVar("Allowed", bound=str)
+PAPERS: tuple[Paper, ...] = ("a4", "letter")
 PRINT_WHEN = ("complete", "reviewed", "approved")
 LETTERHEAD = 4, 80  # lines, characters of one
 HELP_LINES = tuple("now line doctor therapy free drink touch children advice".split())
@@ -50,7 +52,7 @@ class Settings:
     port: int = 8000
     name: str = "localhost"
     tls: str = ""
-    paper: str = "a4"
+    paper: Paper = "a4"
     print_when: str = "reviewed"
     backups: Path | None = None
     retention_years: int = 10
@@ -164,10 +166,11 @@ def _address(values: Mapping[str, Any]) -> dict[str, str]:
     return {"host": host, "name": name, "tls": tls}
 
 
-def _one_of(key: str, value: object, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
+def _one_of(key: str, value: object, allowed: tuple[Allowed, ...]) -> Allowed:
+    found = next((one for one in allowed if one == value), None)
+    if found is None:
         raise Usage(f"{key} is {value}; it can be {', '.join(allowed)}.")
-    return str(value)
+    return found
 
 
 def _backups(value: object, folder: Path) -> Path | None:

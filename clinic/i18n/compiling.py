@@ -9,6 +9,10 @@ import os
 import re
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from babel.messages.catalog import Message
 
 STATE = re.compile(r"state: (reviewed|approved)\b")
 STATES = ("untranslated", "changed", "draft", "reviewed", "approved")
@@ -43,21 +47,21 @@ def _key(domain: str, context: str | None, english: str) -> str:
     return f"{context}\x04{english}" if context else english
 
 
-def _state(message: object, translated: bool) -> str:
+def _state(message: "Message", translated: bool) -> str:
     if not translated:
         return "untranslated"
-    if message.fuzzy:  # type: ignore[attr-defined]
+    if message.fuzzy:
         return "changed"
-    said = next((m[1] for c in message.user_comments if (m := STATE.match(c))), None)  # type: ignore[attr-defined]
+    said = next((m[1] for c in message.user_comments if (m := STATE.match(c))), None)
     return said or "draft"
 
 
-def _previous(message: object) -> str:
+def _previous(message: "Message") -> str:
     """The English that a fuzzy target was made for; Babel leaves it among the comments."""
     from babel.messages.pofile import unescape
 
     word, parts = "", []
-    for comment in message.user_comments:  # type: ignore[attr-defined]
+    for comment in message.user_comments:
         if match := PREVIOUS.match(comment):
             word = match[1] or word
             if word == "msgid":

@@ -5,11 +5,14 @@ and which sentences are too grave to be changed in the browser.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from clinic.domain.definition import Block, Definition, Item, Text
 from clinic.i18n.message import interface_key
 from clinic.i18n.po import Message
+
+if TYPE_CHECKING:
+    from babel.messages import catalog
 
 # --------------------------------------------------------------------------- the interface
 PAGES: Final = (("print/**", "ignore"), ("**.html", "jinja2"))
@@ -65,7 +68,7 @@ def interface(templates: Path, web: Path) -> list[Found]:
     return [_found(one, places) for one in sentences]
 
 
-def _found(one, places: Mapping[str, set[str]]) -> Found:  # type: ignore[no-untyped-def]  # Babel's Message
+def _found(one: "catalog.Message", places: Mapping[str, set[str]]) -> Found:
     source, plural = (one.id, "") if isinstance(one.id, str) else one.id
     files = sorted(places[interface_key(source, one.context)])
     guard = _guarded(source, files)

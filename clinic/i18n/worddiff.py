@@ -57,7 +57,7 @@ def _grouped(pieces: list[tuple[Kind, str]]) -> tuple[Piece, ...]:
         elif kind == "new":
             new += text
         else:
-            changed = ("gone", gone), ("new", new), ("same", text)
-            found += [Piece(which, words) for which, words in changed if words]  # type: ignore[arg-type]
+            changed = Piece("gone", gone), Piece("new", new), Piece("same", text)
+            found += [piece for piece in changed if piece.text]
             gone, new = "", ""
     return tuple(found)

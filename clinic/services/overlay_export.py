@@ -20,7 +20,7 @@ from clinic.domain.errors import Usage
 from clinic.i18n.locales import NAMES, locale
 from clinic.i18n.message import DOMAINS, Domain, neutral
 from clinic.i18n.plurals import categories
-from clinic.i18n.po import Edit, File, Message, applied, rendered, replaced
+from clinic.i18n.po import Edit, File, Message, Where, applied, replaced
 from clinic.persistence import audit
 from clinic.persistence.models import Account, Translation
 from clinic.persistence.store import Store
@@ -28,7 +28,6 @@ from clinic.services import spoken, translations
 from clinic.services.overlay_work import next_version
 from clinic.services.unit_of_work import unit_of_work
 
-Where = tuple[str | None, str]  # context and English, as a PO file knows a message
 OUTCOMES: Final = ("written", "same", "older", "unknown", "plurals")
 
 
@@ -76,8 +75,9 @@ def _domain(
     if not rows or not path.exists():
         return Counter(unknown=len(rows)) if rows else Counter()
     data = path.read_bytes()
-    plan = _planned(File(data), domain, tag, list(rows), names)
-    made = _with(File(data).edited(plan.edits), plan.added)
+    file = File(data)
+    plan = _planned(file, domain, tag, list(rows), names)
+    made = file.edited(plan.edits, plan.added)
     if made != data:
         replaced(path, made)
     done = [key for key, outcome in plan.outcome.items() if outcome in ("written", "same")]
@@ -136,20 +136,6 @@ def _edit(row: Translation, message: Message, tag: str, names: Mapping[UUID, str
         return Edit(listed, "changed", previous=row.source) if stale else None
     by = names.get(row.account_id, "") if row.account_id else ""
     return Edit(listed, row.state, by, row.at.date().isoformat())
-
-
-def _with(data: bytes, added: Mapping[Where, list[Message]]) -> bytes:
-    """A file with new messages after those they belong to."""
-    if not added:
-        return data
-    file = File(data)
-    lines = list(file.lines)
-    for one in reversed(file.placed):
-        fresh = added.get((one.message.context, one.message.source), [])
-        for message in reversed(fresh):
-            block = ["", *rendered(message).split("\n")]
-            lines[one.end : one.end] = [line + file.end for line in block]
-    return "\n".join(lines).encode(file.charset)
 
 
 def _key(domain: Domain, message: Message) -> str:

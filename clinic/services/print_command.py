@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from clinic.config import Settings
+from clinic.config import Paper, Settings
 from clinic.domain.audience import Recipient
 from clinic.domain.errors import NotFound, Usage
 from clinic.persistence.store import Store
@@ -37,7 +37,8 @@ def from_command_line(
 
     What the sheet is goes to `say` before it is printed; with `show` that is all, and there are no bytes.
     """
-    usual, print_when = (settings.paper, settings.print_when) if settings else ("a4", "reviewed")
+    usual: Paper = settings.paper if settings else "a4"
+    print_when = settings.print_when if settings else "reviewed"
     lines = settings.letterhead if settings else ()
     if letterhead and not lines:
         raise Usage("No letterhead is set: write its lines into config.toml, and name the instance.")
@@ -46,7 +47,7 @@ def from_command_line(
         to,
         locale,
         beside or "",
-        paper or usual,  # type: ignore[arg-type]
+        paper or usual,
         size == "large",
         ink,
         draft,

@@ -5,7 +5,7 @@ Blank, or filled with made-up words: nothing of any client comes near it.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from clinic import documents
@@ -44,14 +44,6 @@ class Layout:
     definition: Definition
     recipient: Recipient
     filled: bool
-
-
-@dataclass(frozen=True)
-class Specimen:
-    """A laid out sheet on its way to a screen or to paper."""
-
-    page: Page = field(repr=False)
-    layout: Layout
 
 
 class _Heard:
@@ -163,7 +155,7 @@ MADE_UP: Final = "…"
 
 
 def _options(store: Store) -> Options:
-    return Options(store.settings.paper, draft=True)  # type: ignore[arg-type]
+    return Options(store.settings.paper, draft=True)
 
 
 def _page(layout: Layout, book: Speaks, made_up: str, options: Options) -> Page:

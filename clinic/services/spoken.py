@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from babel.support import Translations
 from sqlalchemy import Connection, Engine, select
 
-from clinic.i18n.catalogue import Books, Catalogue, Signature, catalogue, filed, signature
+from clinic.i18n.catalogue import NOTHING, Books, Catalogue, Signature, catalogue, filed, signature
 from clinic.i18n.locales import SOURCE, locale
 from clinic.i18n.message import CONTEXT, DOMAINS, Domain, Entry, neutral
 from clinic.i18n.plurals import categories, category
@@ -26,7 +26,6 @@ from clinic.persistence.models import Translation, TranslationVersion
 from clinic.persistence.store import Store
 from clinic.services import translations
 
-FILE_ONLY: Final = Entry()
 Key = tuple[Domain, str]
 
 
@@ -188,7 +187,7 @@ def over(file: Entry | None, row: Row) -> Entry:
 
     The file speaks where the edit was given back to it, and where it has words for newer English than the edit.
     """
-    file = file or FILE_ONLY
+    file = file or NOTHING
     if row.cleared:
         same = dict(file.forms) == dict(row.entry.forms)
         return replace(file, rev=row.entry.rev, by=row.entry.by if same else "", at=row.entry.at if same else None)

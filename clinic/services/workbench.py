@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache
 from threading import Thread
 from threading import enumerate as threads
 from time import sleep
@@ -22,9 +22,10 @@ from sqlalchemy import delete, select
 from clinic.domain.definition import Definition, Text, hidden
 from clinic.domain.errors import Denied, Invalid, NotFound
 from clinic.i18n import checks, extracting, plurals
+from clinic.i18n.catalogue import NOTHING
 from clinic.i18n.glossary import Term, hits
 from clinic.i18n.locales import NAMES, SOURCE, translated
-from clinic.i18n.message import STATES, VARIANT, VARIANTS, Domain, Entry, Source, State, neutral, state_now
+from clinic.i18n.message import DOMAINS, STATES, VARIANT, VARIANTS, Domain, Entry, Source, State, neutral, state_now
 from clinic.persistence import audit
 from clinic.persistence.models import (
     Account,
@@ -266,11 +267,8 @@ def units(store: Store, tag: str, within: Group) -> list[Unit]:
     return found
 
 
-_NONE: Final = Entry("", {}, "untranslated")
-
-
 def _unit(source: Source, have: Mapping[str, Entry]) -> Unit:
-    entry = have.get(source.key, _NONE)
+    entry = have.get(source.key, NOTHING)
     return Unit(source, entry, state_now(entry, source.en))
 
 
@@ -282,7 +280,7 @@ def unit(store: Store, tag: str, source: Source) -> Unit:
 def tally(store: Store, tag: str, within: Iterable[Source], domain: Domain) -> Counter[str]:
     """How many messages stand in each state."""
     have = overlay.entries(store, tag, domain)
-    return Counter(state_now(have.get(one.key) or _NONE, one.en) for one in within)
+    return Counter(state_now(have.get(one.key, NOTHING), one.en) for one in within)
 
 
 def progress(store: Store, tag: str) -> Mapping[Domain, Counter[str]]:
@@ -291,11 +289,8 @@ def progress(store: Store, tag: str) -> Mapping[Domain, Counter[str]]:
     wanted: Mapping[Domain, Mapping[str, Source]] = {"handouts": own, "messages": {}}
     return {
         domain: tally(store, tag, {**wanted[domain], **translations.sources(domain)}.values(), domain)
-        for domain in _DOMAINS
+        for domain in DOMAINS
     }
-
-
-_DOMAINS: Final[tuple[Domain, ...]] = ("handouts", "messages")
 
 
 def share(counted: Mapping[str, int], least: State) -> int:
@@ -342,15 +337,8 @@ def counts(found: Sequence[Unit], me: str, print_when: str) -> Counter[str]:
 
 # --------------------------------------------------------------------------- checks
 def findings(tag: str, source: Source, forms: Mapping[str, str]) -> tuple[checks.Finding, ...]:
-    """What the checks say of words for a message; remembered."""
-    return _findings(tag, source, tuple(sorted(forms.items())))
-
-
-@lru_cache(maxsize=1_000)
-def _findings(tag: str, source: Source, forms: tuple[tuple[str, str], ...]) -> tuple[checks.Finding, ...]:
-    if not any(text for _, text in forms):
-        return ()
-    return tuple(translations.checked(source, dict(forms), tag))
+    """What the checks say of words for a message."""
+    return tuple(translations.checked(source, forms, tag)) if any(forms.values()) else ()
 
 
 # What lists were told: language -> glossary and fonts of that moment, and by message its English, entry and findings.
@@ -387,7 +375,7 @@ def look_ahead(store: Store, tag: str) -> Thread:
     running = next((one for one in threads() if one.name == name), None)
     if running is not None:
         return running
-    now = tuple(overlay.entries(store, tag, domain) for domain in _DOMAINS)
+    now = tuple(overlay.entries(store, tag, domain) for domain in DOMAINS)
     seen = _AHEAD.get(tag, ())
     same = len(seen) == len(now) and all(one is other for one, other in zip(seen, now, strict=True))
     found = [] if same else [one for within in on_desk(store).values() for one in units(store, tag, within)]
@@ -574,7 +562,7 @@ def fingerprint(store: Store, tag: str, within: Group, keys: Iterable[str]) -> s
     """Changes with every English and every word of the texts on a proof."""
     have = overlay.entries(store, tag, within.domain)
     known = {**translations.sources(within.domain), **{one.key: one for one in within.sources}}
-    on = [(known[key], have.get(key) or _NONE) for key in sorted(keys) if key in known]
+    on = [(known[key], have.get(key, NOTHING)) for key in sorted(keys) if key in known]
     texts = [(source.key, source.en, sorted(entry.forms.items())) for source, entry in on]
     return hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode()).hexdigest()
 

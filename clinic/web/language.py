@@ -24,7 +24,7 @@ Found = TypeVar("Found")
 TOKEN: Final = re.compile(r"%\(([A-Za-z_]+)\)[sd]|%%")
 
 
-class Spoken(Domain):  # type: ignore[misc]
+class Spoken(Domain):  # type: ignore[misc]  # Flask-Babel has no types
     """The words of the pages as `services.spoken` has them; values go in by our own replacer, never by `%`."""
 
     def get_translations(self) -> NullTranslations:
@@ -57,7 +57,7 @@ def register(app: Flask) -> None:
     babel.domain_instance = domain
     # Flask-Babel hands a lazy sentence to a template as markup. It is words that somebody translated: text.
     LazyString.__html__ = lambda words_: escape(str(words_))
-    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # the i18n extension adds it
         gettext=lambda text, **values: _shown(domain.get_translations().ugettext(text), values),
         ngettext=lambda one, more, num, **values: _shown(
             domain.get_translations().ungettext(one, more, num), {"num": num, **values}

@@ -5,7 +5,6 @@ here, plain and with everything large. Two languages side by side: each pair of 
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,14 +17,16 @@ from clinic.domain.definition import Definition
 from clinic.i18n.catalogue import Catalogue, catalogue
 from clinic.i18n.locales import locale, translated
 from clinic.press import fonts
-from clinic.press.limits import Limits
 from clinic.press.press import Press
 from clinic.services.definitions import definitions
 from clinic.services.readiness import readiness
 from tests import layout, pdf, verapdf
 from tests.documents import samples
 
-CODE: Final = "K7QM2XTPA"
+from .test_every_sheet import CODE
+from .test_every_sheet import machine as machine  # a fixture
+from .test_every_sheet import press as press  # a fixture
+
 TAGS: Final = [one.tag for one in translated()]
 MORE: Final = [tag for tag in TAGS if tag not in ("en", "es", "ar")]
 ON_PAPER: Final = [one.id for one in definitions().values() if one.blank or one.recipients]
@@ -44,22 +45,6 @@ FOUR: Final = ("our_cycle", "homework_plan", "signals_checkin", "circle_of_suppo
 SIDE_BY_SIDE: Final = [(sheet, tags) for sheet in FOUR for tags in PAIRS] + [
     (sheet, tags) for sheet in ON_PAPER if sheet not in FOUR for tags in PAIRS[:2]
 ]
-
-
-@pytest.fixture(scope="module")
-def press() -> Iterator[Press]:
-    fonts.install()
-    machine = Press(limits=Limits(seconds=60))
-    machine.start()
-    yield machine
-    machine.stop()
-
-
-@pytest.fixture(scope="module")
-def machine() -> Iterator[verapdf.Machine]:
-    made = verapdf.Machine()
-    yield made
-    made.stop()
 
 
 def drawn(
