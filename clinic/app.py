@@ -184,6 +184,7 @@ def configure_views(app: Flask) -> None:
         sheets,
         team,
         workbench,
+        workbench_files,
     )
 
     features = (
@@ -192,7 +193,7 @@ def configure_views(app: Flask) -> None:
     )  # fmt: skip
     for feature in features:
         app.register_blueprint(feature.bp)
-    for feature in (appointments, packs, workbench):
+    for feature in (appointments, packs, workbench_files):  # the last adds its page to the blueprint of `workbench`
         app.register_blueprint(feature.bp)
     for told in (doors, account, desk, entry, workbench):
         told.register(app)

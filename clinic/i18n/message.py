@@ -86,3 +86,13 @@ def state_now(entry: Entry, en: str) -> State:
     if not any(entry.forms.values()):
         return "untranslated"
     return entry.state if entry.source == en and entry.state != "untranslated" else "changed"
+
+
+def variants(source: Source) -> tuple[Source, ...]:
+    """The other forms of address that a sentence of a handout may have; none for the interface."""
+    if source.domain != "handouts" or source.plural or source.guard:
+        return ()
+    key = neutral(source.key)
+    return tuple(
+        Source(source.domain, f"{key}{VARIANT}{one}", source.en, "", source.note, source.limit) for one in VARIANTS
+    )

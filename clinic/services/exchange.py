@@ -204,6 +204,7 @@ def _known() -> Mapping[str, Source]:
 
 
 def _with_all_variants(source: Source) -> Iterable[Source]:
+    """Also those that may not be written: a file that holds one is told so, where an unknown one is only counted."""
     yield source
     if source.domain == "handouts":
         yield from (replace(source, key=f"{source.key}{VARIANT}{one}") for one in VARIANTS)

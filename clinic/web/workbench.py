@@ -7,28 +7,23 @@ form post and works without the script. Who has no right for a language finds no
 import json
 import re
 from base64 import b64encode
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, Final, Literal
-from uuid import UUID
 
 from flask import Blueprint, flash, g, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from clinic.domain.errors import ClinicError, Conflict, Denied, Invalid, NotFound, Refused
 from clinic.i18n import plurals, worddiff
 from clinic.i18n.locales import locale
-from clinic.i18n.message import DOMAINS, Domain, Entry, Source, state_now, variant_of
-from clinic.i18n.units import Unit as Words
-from clinic.services import exchange as exchange_files
-from clinic.services import handover, overlay, specimen, translations, workbench
-from clinic.services.exchange import BadUpload, Format
+from clinic.i18n.message import Entry, Source, state_now, variant_of, variants
+from clinic.services import message_checks, message_groups, overlay, proofs, specimen, workbench
+from clinic.services.message_groups import Group
 from clinic.services.readiness import readiness
-from clinic.services.workbench import FILTERS, LISTED, Group, Unit
+from clinic.services.workbench import FILTERS, LISTED, Unit
 from clinic.web.clinic import press, settings, store
 from clinic.web.filters import fill, problem, t
 from clinic.web.session import actor, token
@@ -49,7 +44,6 @@ from clinic.web.workbench_words import (
 bp = Blueprint("workbench", __name__, url_prefix="/translate")
 
 LONGEST: Final = 12_000  # characters of one form that are taken at all
-SHOWN: Final = 200  # messages on one page of differences
 MARKS: Final[Mapping[str, Literal["draft", "reviewed", "approved"]]] = {
     "review": "reviewed",
     "approve": "approved",
@@ -128,10 +122,10 @@ def languages() -> ResponseReturnValue:
 def language(tag: str) -> ResponseReturnValue:
     """One language: handouts and the words of the pages, with what prints now and why the rest does not."""
     may = workbench.reviews(store(), token(), tag)
-    workbench.look_ahead(store(), tag)
-    bars = [_bar(tag, one) for one in workbench.on_desk(store()).values()]
+    message_checks.look_ahead(store(), tag)
+    bars = [_bar(tag, one) for one in message_groups.on_desk(store()).values()]
     parts = [(name, [bar for bar in bars if bar.group.kind in kinds]) for kinds, name in KINDS]
-    page = _names(tag) | {"may": may, "parts": parts, "print_when": settings().print_when}
+    page = names(tag) | {"may": may, "parts": parts, "print_when": settings().print_when}
     return render_template("web/workbench/language.html", **page)
 
 
@@ -147,7 +141,7 @@ def _bar(tag: str, group: Group) -> Bar:
     return Bar(group, counted, False, str(WHY_NOT.get(ready.state, "")) or _("Its fonts are not installed."))
 
 
-def _names(tag: str) -> dict[str, Any]:
+def names(tag: str) -> dict[str, Any]:
     return {
         "tongue": locale(tag),
         "state_names": STATE_NAMES,
@@ -171,7 +165,7 @@ def listing(tag: str, group: str, show: str) -> ResponseReturnValue:
     within, found = _listed(tag, group, show)
     if found:
         return _here(tag, within, show, found[0].source)
-    page = _names(tag) | {"group": within, "show": show, "counts": _counts(tag, within)}
+    page = names(tag) | {"group": within, "show": show, "counts": _counts(tag, within)}
     return render_template("web/workbench/empty.html", **page)
 
 
@@ -179,8 +173,8 @@ def listing(tag: str, group: str, show: str) -> ResponseReturnValue:
 def edit(tag: str, group: str, show: str, ref: str) -> ResponseReturnValue:
     """One message: read it, save it, mark it, say something about it."""
     workbench.reviews(store(), token(), tag)
-    within = workbench.group(store(), group)
-    source = workbench.source_of(within, ref)
+    within = message_groups.group(store(), group)
+    source = message_groups.source_of(within, ref)
     if show not in FILTERS:
         raise NotFound
     if request.method == "GET":
@@ -207,7 +201,7 @@ def _act(tag: str, within: Group, show: str, source: Source) -> ResponseReturnVa
             workbench.comment(store(), token(), tag, source, desk.comment)
             desk.comment = ""
         elif do == "dismiss":
-            workbench.dismiss(store(), token(), tag, source, what, desk.reasons.get(what, ""))
+            message_checks.dismiss(store(), token(), tag, source, what, desk.reasons.get(what, ""))
         elif do not in ("look", "take"):
             raise NotFound
     except Conflict:
@@ -347,18 +341,18 @@ def _wrong(path: str, why: str) -> str:
 
 def source_mark(source: Source) -> str:
     """What tells one English of a message from a later one; no words."""
-    return workbench.forms_sha({"en": source.en, "plural": source.plural})[:16]
+    return message_checks.forms_sha({"en": source.en, "plural": source.plural})[:16]
 
 
 # --------------------------------------------------------------------------- pages
 def _listed(tag: str, group: str, show: str) -> tuple[Group, list[Unit]]:
-    within = workbench.group(store(), group)
+    within = message_groups.group(store(), group)
     which = next((one for one in FILTERS if one == show), None)
     if which is None:
         raise NotFound
     found = _units(tag, within)
-    fails = workbench.failing(store(), tag, within) if which == "failing" else _never
-    return within, workbench.chosen(found, which, _me(), settings().print_when, fails)
+    fails = message_checks.failing(store(), tag, within) if which == "failing" else _never
+    return within, workbench.chosen(found, which, me(), settings().print_when, fails)
 
 
 def _units(tag: str, within: Group) -> list[Unit]:
@@ -373,14 +367,14 @@ def _never(_one: Unit) -> bool:
     return False
 
 
-def _me() -> str:
+def me() -> str:
     who = actor()
     return who.id if who else ""
 
 
 def _counts(tag: str, within: Group) -> dict[str, int]:
     """How many messages each filter leaves; of failing checks only where somebody looks at them."""
-    counted = workbench.counts(_units(tag, within), _me(), settings().print_when)
+    counted = workbench.counts(_units(tag, within), me(), settings().print_when)
     return {one: counted[one] for one in FILTERS if one != "failing"}
 
 
@@ -397,7 +391,7 @@ def _page(
     past = overlay.history(store(), token(), tag, source.domain, source.key)
     told = workbench.names(store(), token(), {unit.entry.by, *(one.by for one in past)})
     shown = {name: desk.typed.get(name, "") for name in workbench.categories(tag, source)}
-    page = _names(tag) | {
+    page = names(tag) | {
         "group": within,
         "show": show,
         "counts": _counts(tag, within) | ({"failing": len(listed)} if show == "failing" else {}),
@@ -414,20 +408,20 @@ def _page(
         "field": _field,
         "desk": desk,
         "may": workbench.reviews(store(), token(), tag),
-        "own": unit.entry.by == _me() and bool(unit.entry.by),
+        "own": unit.entry.by == me() and bool(unit.entry.by),
         "by": told,
         "past": past,
         "place_of": workbench.place(source, within),
         "part_names": PART_NAMES,
         "plural_names": PLURAL_NAMES,
         "variant_names": VARIANT_NAMES,
-        "variants": workbench.variants(source),
+        "variants": variants(source),
         "variant": variant_of(source.key) if source.domain == "handouts" else "",
         "examples": plurals.examples,
         "also": workbench.also_on(source, within),
         "was": worddiff.diff(unit.entry.source, source.en) if unit.state == "changed" and unit.entry.source else (),
         "terms": workbench.terms(tag, source),
-        "findings": workbench.checked(store(), tag, source, {k: v for k, v in desk.typed.items() if v}),
+        "findings": message_checks.checked(store(), tag, source, {k: v for k, v in desk.typed.items() if v}),
         "comments": workbench.comments(store(), token(), tag, source),
         "saved": bool(unit.text) and {k: v for k, v in desk.typed.items() if v} == dict(unit.entry.forms),
         "tokens": _tokens(source),
@@ -478,7 +472,7 @@ def _merge(tag: str, within: Group, show: str, source: Source, desk: Desk) -> st
     """Two versions of one message: where both began, theirs, mine; choose one or write a third."""
     theirs = desk.theirs or Entry()
     told = workbench.names(store(), token(), {theirs.by})
-    page = _names(tag) | {
+    page = names(tag) | {
         "group": within,
         "show": show,
         "source": source,
@@ -501,8 +495,8 @@ def _merge(tag: str, within: Group, show: str, source: Source, desk: Desk) -> st
 def preview(tag: str, group: str, show: str, ref: str) -> ResponseReturnValue:
     """The page where a message is printed: in a frame with the sentence marked, as pictures, or as a PDF."""
     workbench.reviews(store(), token(), tag)
-    within = workbench.group(store(), group)
-    source, do = workbench.source_of(within, ref), request.form.get("do", "page")
+    within = message_groups.group(store(), group)
+    source, do = message_groups.source_of(within, ref), request.form.get("do", "page")
     layout = _layout(within, source)
     if show not in FILTERS or layout is None:
         raise NotFound
@@ -529,19 +523,19 @@ def proof(tag: str, group: str) -> ResponseReturnValue:
     """Print a whole handout, read it, then approve what stands on it at once."""
     if not workbench.reviews(store(), token(), tag):
         raise Denied
-    within = workbench.group(store(), group)
+    within = message_groups.group(store(), group)
     if within.definition is None or within.kind != "sheet":
         raise NotFound
     keys = specimen.on_paper(within.definition)
     fault, status = "", 200
     try:
         if request.form.get("do") == "print":
-            print_ = workbench.fingerprint(store(), tag, within, keys)
+            print_ = proofs.fingerprint(store(), tag, within, keys)
             made = specimen.proof(store(), press(), tag, within.definition)
-            workbench.prove(store(), token(), tag, within, print_)
+            proofs.prove(store(), token(), tag, within, print_)
             return send_file(BytesIO(made), mimetype="application/pdf", download_name="worksheet.pdf")
         if request.form.get("do") == "approve":
-            count = workbench.approve_all(store(), token(), tag, within, keys)
+            count = proofs.approve_all(store(), token(), tag, within, keys)
             flash(_("Approved: %(count)s", count=count))
             return redirect(url_for("workbench.proof", tag=tag, group=group), 303)
     except Invalid:
@@ -552,110 +546,9 @@ def proof(tag: str, group: str) -> ResponseReturnValue:
         raise
     except ClinicError as error:
         fault, status = fill(problem(error.message_id), error.params), error.http
-    ready, own = workbench.provable(store(), token(), tag, within, keys)
-    held = workbench.proof(store(), token(), tag, within, workbench.fingerprint(store(), tag, within, keys))
+    ready, own = proofs.provable(store(), token(), tag, within, keys)
+    held = proofs.proof(store(), token(), tag, within, proofs.fingerprint(store(), tag, within, keys))
     on = [one for one in workbench.units(store(), tag, within) if one.source.key in keys]
     left = sum(one.open for one in on)
-    page = _names(tag) | {"group": within, "ready": ready, "own": own, "held": held, "left": left, "fault": fault}
+    page = names(tag) | {"group": within, "ready": ready, "own": own, "held": held, "left": left, "fault": fault}
     return render_template("web/workbench/proof.html", **page, total=len(on)), status
-
-
-# --------------------------------------------------------------------------- files
-@bp.route("/<tag>/files", methods=["GET", "POST"])
-def exchange(tag: str) -> ResponseReturnValue:
-    """Take a language away as a file; bring one back, and see every difference before anything is written."""
-    workbench.reviews(store(), token(), tag)
-    do, fault = request.form.get("do", ""), ""
-    try:
-        if do == "out":
-            return _taken_out(tag)
-        if do == "read":
-            sent = request.files.get("file")
-            data = sent.read() if sent else b""
-            if data:
-                units = exchange_files.taken(data, tag)
-                return _differences(tag, handover.keep(store(), _account(), tag, units), units)
-            fault = _("Choose a file first.")
-        if do == "write" or do.startswith("part:"):
-            ticket = request.form.get("ticket", "")
-            return _decided(tag, ticket, handover.again(store(), _account(), tag, ticket), do)
-        if do == "leave":
-            handover.drop(store(), _account(), request.form.get("ticket", ""))
-            return redirect(url_for("workbench.exchange", tag=tag), 303)
-    except BadUpload as error:
-        fault = t(error.text)
-    choices = [
-        (name, [one for one in workbench.on_desk(store()).values() if one.kind in kinds]) for kinds, name in KINDS
-    ]
-    page = _names(tag) | {"choices": choices, "fault": fault}
-    return render_template("web/workbench/files.html", **page), 422 if fault else 200
-
-
-def _taken_out(tag: str) -> ResponseReturnValue:
-    """A group or a whole domain as PO or XLIFF."""
-    kind: Format = "xliff" if request.form.get("format") == "xliff" else "po"
-    name = request.form.get("what", "handouts")
-    domain = next((one for one in DOMAINS if one == name), None)
-    wanted: Iterable[Source] = _all_of(domain) if domain else workbench.group(store(), name).sources
-    domain = domain or workbench.group(store(), name).domain
-    made = exchange_files.outgoing(wanted, overlay.entries(store(), tag, domain), tag, kind, name)
-    return send_file(
-        BytesIO(made),
-        mimetype=exchange_files.FORMATS[kind][1],
-        as_attachment=True,
-        download_name=exchange_files.file_name(tag, name, kind),
-    )
-
-
-def _all_of(domain: Domain) -> list[Source]:
-    own = list(overlay.own_sources(store())) if domain == "handouts" else []
-    return [*translations.sources(domain).values(), *own]
-
-
-def _account() -> UUID:
-    return UUID(_me())
-
-
-def _differences(tag: str, ticket: str, units: Iterable[Words], part: int = 0) -> ResponseReturnValue:
-    """What a file would do: what is new, what it changes, what somebody changed since, what is not taken."""
-    incoming = exchange_files.compare(store(), token(), tag, units)
-    moved = request.form.get("seen", incoming.fingerprint) != incoming.fingerprint
-    found = [one for kind in ("conflict", "update", "new", "refused") for one in incoming.of(kind)]
-    part = 0 if moved or part * SHOWN >= len(found) else part
-    listed = found[part * SHOWN : (part + 1) * SHOWN]
-    here = {one.source.ref for one in listed}
-    page = _names(tag) | {
-        "incoming": incoming,
-        "counted": Counter(one.kind for one in incoming.changes),
-        "parts": {
-            kind: [one for one in listed if one.kind == kind] for kind in ("conflict", "update", "new", "refused")
-        },
-        "pages": [(n * SHOWN + 1, min((n + 1) * SHOWN, len(found))) for n in range(-(-len(found) // SHOWN))],
-        "part": part,
-        "ticked": {name: set(request.form.getlist(name)) for name in ("take", "leave")},
-        "elsewhere": {
-            name: [one for one in request.form.getlist(name) if one not in here] for name in ("take", "leave")
-        },
-        "moved": moved,
-        "ticket": ticket,
-        "diff": worddiff.diff,
-        "plural_names": PLURAL_NAMES,
-    }
-    return render_template("web/workbench/differences.html", **page), 409 if moved else 200
-
-
-def _decided(tag: str, ticket: str, units: list[Words], do: str) -> ResponseReturnValue:
-    """Write what was shown and chosen, or show another part; if the language moved on since, show it anew."""
-    incoming = exchange_files.compare(store(), token(), tag, units)
-    if do != "write" or request.form.get("seen") != incoming.fingerprint:
-        wanted = do.partition(":")[2]
-        return _differences(tag, ticket, units, int(wanted) if re.fullmatch("[0-9]{1,4}", wanted) else 0)
-    choices: dict[str, Literal["mine", "theirs"]] = dict.fromkeys(request.form.getlist("leave"), "theirs")
-    choices |= dict.fromkeys(request.form.getlist("take"), "mine")
-    done = exchange_files.write(store(), token(), incoming, choices)
-    handover.drop(store(), _account(), ticket)
-    flash(ngettext("%(num)d message was written as a draft.", "%(num)d messages were written as drafts.", done.count))
-    if done.late:
-        late = len(done.late)
-        flash(ngettext("%(num)d was changed meanwhile and left.", "%(num)d were changed meanwhile and left.", late))
-    return redirect(url_for("workbench.language", tag=tag), 303)

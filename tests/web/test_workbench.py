@@ -17,26 +17,29 @@ from clinic import config
 from clinic.app import create_app
 from clinic.domain.errors import DefinitionError
 from clinic.i18n import checks
-from clinic.i18n.message import Entry, Source
+from clinic.i18n.message import Entry, Source, variants
 from clinic.persistence.store import Store
 from clinic.press.press import Press
 from clinic.services import (
     accounts,
     handover,
+    message_checks,
+    message_groups,
     overlay,
+    proofs,
     sessions,
     shelf,
     specimen,
     spoken,
     translations,
     translators,
-    workbench,
 )
 from clinic.services.definitions import definitions
 from clinic.services.instance import init_instance
 from clinic.services.unit_of_work import unit_of_work
+from clinic.services.workbench import LISTED
 from clinic.web import workbench as pages
-from clinic.web import workbench_words
+from clinic.web import workbench_files, workbench_words
 from tests.web.conftest import PASSWORD, csrf, post
 from tests.web.conftest import press as press  # a fixture
 
@@ -216,7 +219,7 @@ def test_the_english_that_changed_meanwhile_is_read_again(bench: Bench) -> None:
 def test_a_plural_has_a_field_for_each_form_and_arabic_has_six(bench: Bench) -> None:
     tara = bench.client("tara")
     one = next(each for each in translations.sources("messages").values() if each.plural and not each.guard)
-    within = next(group for group in workbench.groups().values() if one in group.sources)
+    within = next(group for group in message_groups.groups().values() if one in group.sources)
     page = text(tara.get(f"/translate/ar/{within.id}/all/{one.ref}"))
     assert re.findall(r'name="text\.(\w+)"', page) == ["zero", "one", "two", "few", "many", "other"]
     assert 'lang="ar" dir="rtl"' in page
@@ -306,15 +309,15 @@ def test_old_words_come_back(bench: Bench) -> None:
 def test_other_english_shows_what_changed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a form of address, which no file has: there only the browser speaks."""
     tara, key = bench.client("tara"), "our_cycle.lead"
-    spoken_to = workbench.variants(source(key))[0]
+    spoken_to = variants(source(key))[0]
     address = f"/translate/es/our_cycle/all/{spoken_to.ref}"
     assert save(tara, address, "Hecho para este inglés.", 0).status_code == 303
     newer = replace(source(key), en=source(key).en + " It is new.")
     monkeypatch.setitem(translations.sources("handouts"), key, newer)
-    group = workbench.groups()["our_cycle"]
+    group = message_groups.groups()["our_cycle"]
     changed = replace(group, sources=tuple(newer if one.key == key else one for one in group.sources))
-    monkeypatch.setitem(workbench.groups(), "our_cycle", changed)
-    workbench._refs.cache_clear()
+    monkeypatch.setitem(message_groups.groups(), "our_cycle", changed)
+    message_groups._refs.cache_clear()
     page = text(tara.get(address))
     assert "Source changed" in page
     assert re.search(r"<ins>[^<]*new", page)
@@ -325,7 +328,7 @@ def test_other_english_shows_what_changed(bench: Bench, monkeypatch: pytest.Monk
     assert bench.entry(spoken_to.key).source == newer.en
     assert "Source changed" not in text(tara.get(address)).split('id="edit"')[1].split("wb-source")[0]
     monkeypatch.undo()
-    workbench._refs.cache_clear()
+    message_groups._refs.cache_clear()
 
 
 # --------------------------------------------------------------------------- the printed page
@@ -380,7 +383,7 @@ def test_every_sentence_of_every_sheet_is_found_on_its_page(bench: Bench, tag: s
 def test_words_of_the_screen_have_no_page(bench: Bench) -> None:
     tara = bench.client("tara")
     one = next(iter(translations.sources("messages").values()))
-    within = next(group for group in workbench.groups().values() if one in group.sources)
+    within = next(group for group in message_groups.groups().values() if one in group.sources)
     address = f"/translate/es/{within.id}/all/{one.ref}"
     assert "on no printed page" in text(tara.get(address))
     assert "<iframe" not in text(tara.get(address))
@@ -433,8 +436,8 @@ def test_a_long_language_asks_no_more_than_a_short_one(
     asked: list[str] = []
     event.listen(bench.store.engine, "before_cursor_execute", lambda *more: asked.append(more[2]))
     entries = {key: Entry(one.en, {"": f"Frase número {n}."}, "draft") for n, (key, one) in enumerate(many.items())}
-    group = workbench.Group("big", "library", "handouts", tuple(many.values()))
-    monkeypatch.setitem(workbench.groups(), "big", group)
+    group = message_groups.Group("big", "library", "handouts", tuple(many.values()))
+    monkeypatch.setitem(message_groups.groups(), "big", group)
     real = spoken.entries
     monkeypatch.setattr(
         overlay, "entries", lambda store, tag, domain: {**entries} if domain == "handouts" else real(store, tag, domain)
@@ -449,7 +452,7 @@ def test_a_long_language_asks_no_more_than_a_short_one(
             reply = tara.get(address, follow_redirects=True)
             spent.append(time.perf_counter() - start)
             assert reply.status_code == 200
-        assert text(reply).count('class="unit"') <= workbench.LISTED
+        assert text(reply).count('class="unit"') <= LISTED
         print(address, count, [round(1000 * one) for one in spent], len(asked))
         assert len(asked) <= STATEMENTS
 
@@ -464,19 +467,19 @@ def test_of_fifteen_thousand_messages_only_the_edited_one_is_checked_again(
     }
     entries = {key: Entry(one.en, {"": f"Frase número {n}."}, "draft") for n, (key, one) in enumerate(many.items())}
     entries["big.s.b77.label"] = Entry(many["big.s.b77.label"].en, {"": "Frase número 78"}, "draft")
-    group = workbench.Group("big", "library", "handouts", tuple(many.values()))
-    monkeypatch.setitem(workbench.groups(), "big", group)
+    group = message_groups.Group("big", "library", "handouts", tuple(many.values()))
+    monkeypatch.setitem(message_groups.groups(), "big", group)
     monkeypatch.setitem(workbench_words.NAMES_OF, "big", "Big")
     real = spoken.entries
     monkeypatch.setattr(
         overlay, "entries", lambda store, tag, domain: entries if domain == "handouts" else real(store, tag, domain)
     )
-    monkeypatch.setattr(workbench, "BREATH", 0)
+    monkeypatch.setattr(message_checks, "BREATH", 0)
     tara = bench.client("tara")
     start = time.perf_counter()
     assert tara.get("/translate/es").status_code == 200
     for _ in range(3):  # an earlier one may still be at it
-        workbench.look_ahead(bench.store, "es").join()
+        message_checks.look_ahead(bench.store, "es").join()
     print("ahead", round(time.perf_counter() - start, 1), "s")
     checked: list[str] = []
     run = checks.run
@@ -494,7 +497,7 @@ def test_of_fifteen_thousand_messages_only_the_edited_one_is_checked_again(
 
 def test_static_files_of_the_workbench_are_ours_alone() -> None:
     """The script reaches for nothing beyond this clinic."""
-    folder = Path(workbench.__file__).resolve().parents[1] / "static"
+    folder = Path(pages.__file__).resolve().parents[1] / "static"
     for name in ("workbench.js", "workbench.css"):
         assert "http" not in (folder / name).read_text("utf-8")
 
@@ -558,7 +561,7 @@ def refs(page: str) -> list[str]:
 
 
 def test_many_differences_come_in_parts_and_keep_their_ticks(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "SHOWN", 10)
+    monkeypatch.setattr(workbench_files, "SHOWN", 10)
     tara = bench.client("tara")
     out = post(tara, "/translate/es/files", do="out", what="homework_plan", format="po").data.decode()
     edited = re.sub(r'^msgstr "([A-Za-z ]{4,40})"$', r'msgstr "\1 aquí"', out, flags=re.MULTILINE)
@@ -653,7 +656,7 @@ def own(bench: Bench) -> Iterator[str]:
 def test_the_clinics_own_handouts_are_translated_here(bench: Bench, own: str) -> None:
     tara, ana = bench.client("tara"), bench.client("ana")
     assert "Our walk" in text(tara.get("/translate/es"))
-    group = workbench.group(bench.store, own)
+    group = message_groups.group(bench.store, own)
     title, words = (next(one for one in group.sources if one.en.startswith(en)) for en in ("Our walk", "Say where"))
     address = f"/translate/es/{own}/all/{words.ref}"
     page = text(tara.get(address))
@@ -661,14 +664,14 @@ def test_the_clinics_own_handouts_are_translated_here(bench: Bench, own: str) ->
     assert save(tara, address, "Digan adónde quieren caminar el domingo.", 0).status_code == 303
     assert save(tara, f"/translate/es/{own}/all/{title.ref}", "Nuestra caminata", 0).status_code == 303
     assert '<mark id="here">Digan adónde' in text(tara.get(address + "/page"))
-    print_ = workbench.fingerprint(bench.store, "es", group, [words.key])
+    print_ = proofs.fingerprint(bench.store, "es", group, [words.key])
     out = post(tara, "/translate/es/files", do="out", what=own, format="xliff")
     assert "Digan adónde" in out.data.decode()
     assert "Digan adónde" in post(tara, "/translate/es/files", do="out", what="handouts", format="po").data.decode()
     look = upload(tara, out.data.replace("adónde".encode(), "dónde".encode()))
     assert confirmed(tara, text(look)).status_code == 303
     assert bench.entry(words.key).text.startswith("Digan dónde")
-    assert workbench.fingerprint(bench.store, "es", group, [words.key]) != print_  # a proof falls with its words
+    assert proofs.fingerprint(bench.store, "es", group, [words.key]) != print_  # a proof falls with its words
     post(ana, f"/translate/es/{own}/proof", do="print").close()
     assert post(ana, f"/translate/es/{own}/proof", do="approve").status_code == 303
     assert bench.entry(words.key).state == "approved"
