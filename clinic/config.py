@@ -26,8 +26,8 @@ PRINT_WHEN = ("complete", "reviewed", "approved")
 LETTERHEAD = 4, 80  # lines, characters of one
 HELP_LINES = tuple("now line doctor therapy free drink touch children advice".split())
 KEYS = tuple(
-    "backup_folder database_url help_lines host key_file letterhead name paper port print_when retention_years"
-    " time_zone tls".split()
+    "backup_folder database_url help_lines host key_file keyholder_database_url letterhead name owner_database_url paper"
+    " port print_when retention_years time_zone tls web_processes web_threads".split()
 )
 
 
@@ -42,6 +42,12 @@ class Settings:
     `letterhead`: the clinic's lines, for the head of a sheet when somebody asks for them. `help_lines`: whom to call
     here, as (row of the sheet `when_to_get_more_help`, name of the place, number and hours); never in a translation.
     `time_zone`, an IANA name, is the clinic's: days and times of day are meant in it.
+
+    On PostgreSQL three roles may share the work (`clinic postgres-roles`): `database_url` is then the pages', which
+    row-level security holds to the cases of whoever is signed in, `keyholder_database_url` reads only, and
+    `owner_database_url` makes tables, backups and restores; it belongs in the environment of those commands, not in
+    the file that the pages read. Empty: `database_url` does it. `web_processes` × `web_threads` answer at once where
+    `clinic.wsgi` is served; `clinic serve` is one process.
     """
 
     instance: Path
@@ -59,7 +65,16 @@ class Settings:
     letterhead: tuple[str, ...] = ()
     help_lines: tuple[tuple[str, str, str], ...] = ()
     time_zone: str = "UTC"
+    owner_database_url: str = ""
+    keyholder_database_url: str = ""
+    web_processes: int = 2
+    web_threads: int = 4
     chosen: bool = True  # False: nobody named the instance, so say which one it is
+
+    @property
+    def upkeep_database_url(self) -> str:
+        """The database for what sees and changes all of it: tables, backup, verify, restore."""
+        return self.owner_database_url or self.database_url
 
     @property
     def prints(self) -> Path:
@@ -99,6 +114,10 @@ def load(instance: Path | str | None = None, environment: Mapping[str, str] = os
         letterhead=_letterhead(values.get("letterhead", [])),
         help_lines=_help_lines(values.get("help_lines", {})),
         time_zone=_zone(values.get("time_zone") or _machine_zone(environment)),
+        owner_database_url=_of_role("owner_database_url", values),
+        keyholder_database_url=_of_role("keyholder_database_url", values),
+        web_processes=_count("web_processes", values.get("web_processes", 2), 16),
+        web_threads=_count("web_threads", values.get("web_threads", 4), 32),
         chosen=bool(named),
     )
 
@@ -238,6 +257,20 @@ def _is_zone(name: str) -> bool:
         return bool(ZoneInfo(name).key)
     except (ValueError, OSError, KeyError):  # no name at all; a folder; a name that there is no zone for
         return False
+
+
+def _of_role(key: str, values: Mapping[str, Any]) -> str:
+    """The URL of another role of the same PostgreSQL database, or nothing."""
+    found = str(values.get(key) or "")
+    if found and not all(one.startswith("postgresql") for one in (found, str(values.get("database_url") or ""))):
+        raise Usage(f"{key} needs PostgreSQL, there and in database_url.")
+    return found
+
+
+def _count(key: str, value: object, most: int) -> int:
+    if str(value).isascii() and str(value).isdecimal() and 1 <= int(str(value)) <= most:
+        return int(str(value))
+    raise Usage(f"{key} is {value}; it is a number from 1 to {most}.")
 
 
 def _port(value: object) -> int:

@@ -1,10 +1,16 @@
 """A finished page on its way to the press: strings only, so that it can be sealed, sent and drawn keyless."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from html import escape
+from typing import Final
 
 LIMIT = 2_000_000  # bytes of the JSON form
+
+# Short words that may be put into a page later, and what stands for each until then: signs that no code has, drawn
+# like any other, so that a page with them is laid out like a page with words.
+SLOTS: Final[dict[str, str]] = {"code": "0O0O0O0O0", "date": "1I1I1I1I1I"}
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,20 @@ class Page:
     styles: tuple[str, ...]
     lang: str
     title: str
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Names of the slots it has."""
+        return tuple(name for name, placeholder in SLOTS.items() if placeholder in self.html)
+
+    def with_words(self, words: Mapping[str, str]) -> "Page":
+        """The page with words in its slots. Raises ValueError if a slot gets none; words without a slot are left."""
+        html = self.html
+        for name in self.slots:
+            if not words.get(name):
+                raise ValueError(f"no word for the {name}")
+            html = html.replace(SLOTS[name], escape(words[name]))
+        return replace(self, html=html)
 
     def to_json(self) -> bytes:
         """UTF-8 JSON, equal for equal pages. Raises ValueError above 2 MB."""

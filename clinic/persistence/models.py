@@ -409,3 +409,68 @@ class TranslationProof(Base):
     fingerprint: Mapped[str] = mapped_column(String(64), primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
     at: Mapped[datetime]
+
+
+# --------------------------------------------------------------------------- the press: packs that wait for a day at most
+class PressBatch(Base):
+    """A pack that an account asked for. `sealed`: its slip, under the account's own key; which cases is said there only.
+
+    `state`: open, then picked. At `ends` it goes with all its items and their keys: a day after it was made, or ten
+    minutes after it was collected.
+    """
+
+    __tablename__ = "press_batch"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
+    ends: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(8), default="open")
+    sealed: Mapped[bytes]
+
+
+class PressItem(Base):
+    """One sheet of a batch, its page and then its PDF sealed under a key of its own; how it is claimed: press_queue.py.
+
+    `n` is its place among the batch's items, `pile` the same for sheets that one child may draw. `handed`: its key,
+    sealed for the other machine that claimed it.
+    """
+
+    __tablename__ = "press_item"
+    __table_args__ = (UniqueConstraint("batch_id", "n"), Index(None, "state", "n"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    batch_id: Mapped[UUID] = mapped_column(ForeignKey("press_batch.id", ondelete="CASCADE"))
+    n: Mapped[int]
+    pile: Mapped[int]
+    state: Mapped[str] = mapped_column(String(8), default="waiting")
+    tries: Mapped[int] = mapped_column(default=0)
+    token: Mapped[UUID | None] = mapped_column(default=None)
+    until: Mapped[datetime | None] = mapped_column(default=None)
+    worker_id: Mapped[UUID | None] = mapped_column(ForeignKey("press_worker.id"), default=None)
+    handed: Mapped[bytes | None] = mapped_column(default=None)
+    sealed: Mapped[bytes]
+    result: Mapped[bytes | None] = mapped_column(default=None)
+
+
+class PressKey(Base):
+    """The key of one item, wrapped by the key-encryption key `kid`. It dies with the item; no worker sees this table."""
+
+    __tablename__ = "press_key"
+
+    item_id: Mapped[UUID] = mapped_column(ForeignKey("press_item.id", ondelete="CASCADE"), primary_key=True)
+    kid: Mapped[int]
+    wrapped: Mapped[bytes]
+
+
+class PressWorker(Base):
+    """Another machine that draws. It counts only if `sealed` (key `office`) says the same of it; `role` in PostgreSQL."""
+
+    __tablename__ = "press_worker"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    role: Mapped[str] = mapped_column(String(63), default="")
+    public_key: Mapped[bytes]
+    sealed: Mapped[bytes]
+    revoked: Mapped[bool] = mapped_column(default=False)
+    seen: Mapped[datetime | None] = mapped_column(default=None)

@@ -4,20 +4,25 @@ import json
 import socket
 import struct
 import time
+from collections.abc import Iterable
 from typing import Any
 
 Header = dict[str, Any]
 
 _SIZES = struct.Struct(">II")
 _HEADER_LIMIT, _BODY_LIMIT = 10_000, 64_000_000
+_SMALL = 1 << 16  # bytes of a body that are sent in one go with the header
 
 
 def send(channel: socket.socket, header: Header, body: bytes = b"", deadline: float | None = None) -> None:
     """Send one frame. Raises OSError if the other side is gone, TimeoutError at `deadline` (monotonic s)."""
     text = json.dumps(header).encode()
+    start = _SIZES.pack(len(text), len(body)) + text
     _set_timeout(channel, deadline)
-    channel.sendall(_SIZES.pack(len(text), len(body)) + text)
-    if body:
+    if len(body) <= _SMALL:
+        channel.sendall(start + body)
+    else:
+        channel.sendall(start)
         channel.sendall(body)
 
 
@@ -36,15 +41,33 @@ def receive(channel: socket.socket, deadline: float | None = None) -> tuple[Head
     return header, body
 
 
+def parts(content: bytes, sizes: Iterable[int]) -> list[bytes]:
+    """A body that holds several files, cut into them."""
+    found, start = [], 0
+    for size in sizes:
+        found.append(content[start : start + size])
+        start += size
+    return found
+
+
 def _exactly(channel: socket.socket, size: int, deadline: float | None) -> bytes | None:
-    parts = bytearray()
-    while len(parts) < size:
-        _set_timeout(channel, deadline)
-        part = channel.recv(min(size - len(parts), 1 << 20))
-        if not part:
-            return None
-        parts += part
-    return bytes(parts)
+    _set_timeout(channel, deadline)
+    first = channel.recv(size) if size else b""
+    if len(first) == size:  # small frames come at once
+        return first
+    if not first:
+        return None
+    whole = bytearray(size)
+    whole[: len(first)] = first
+    with memoryview(whole) as room:
+        there = len(first)
+        while there < size:
+            _set_timeout(channel, deadline)
+            got = channel.recv_into(room[there:])
+            if not got:
+                return None
+            there += got
+    return bytes(whole)
 
 
 def _set_timeout(channel: socket.socket, deadline: float | None) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import select
@@ -11,37 +11,12 @@ from sqlalchemy.orm import Session
 
 from clinic.domain.audience import RECIPIENTS, SHEETS, Recipient
 from clinic.domain.errors import Refused
+from clinic.domain.print_job import PrintJob as PrintJob
 from clinic.persistence import audit
 from clinic.persistence.keyview import apart
 from clinic.persistence.models import Print
 from clinic.persistence.store import Store
 from clinic.services.unit_of_work import ident, unit_of_work
-
-
-@dataclass(frozen=True)
-class PrintJob:
-    """What to print and how. `recipient` None is a blank; `record` a signed record to print filled.
-
-    `home`: the reader was asked and takes it along; else it stays here. It is kept with the print, not on the paper.
-    `letterhead`: the clinic's own lines stand on it.
-    """
-
-    sheet: str
-    recipient: Recipient | None = None
-    locale: str = "en"
-    beside: str = ""
-    paper: Literal["a4", "letter"] = "a4"
-    large: bool = False
-    ink: Literal["full", "saver"] = "full"
-    draft: bool = False
-    record: str = ""
-    home: bool = False
-    letterhead: bool = False
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """One language, or two side by side."""
-        return (self.locale, self.beside) if self.beside and self.beside != self.locale else (self.locale,)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from clinic.domain.page import Page
 from clinic.services.definitions import definitions
-from clinic.services.print_sheet import warm_page
+from clinic.services.laying_out import warm_page
 from clinic.services.prints import PrintJob
 
 WARM = (("our_cycle", "en"), ("our_cycle", "ar"))

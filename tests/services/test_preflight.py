@@ -15,7 +15,7 @@ from clinic.domain.errors import Refused
 from clinic.persistence.keyholder import Keyholder
 from clinic.persistence.store import Store
 from clinic.press.press import Press
-from clinic.services import preflight, print_sheet, prints, records
+from clinic.services import laying_out, preflight, print_sheet, prints, records
 from clinic.services.definitions import definitions
 from clinic.services.preflight import Preflight
 from clinic.services.print_sheet import Unseen
@@ -207,7 +207,7 @@ def test_every_leaf_of_every_sheet_could_be_listed() -> None:
             about = about_of(reader)
             answers = filled(definition, about, lambda _: "said")
             job = PrintJob(definition.id, reader)
-            sheet = print_sheet._sheet(definition, answers, job)
+            sheet = laying_out.sheet(definition, answers, job)
             listed = sum(len(one.given) for group in preflight.groups(sheet) for one in group.said)
             assert listed == sum(len(part.values) for part in sheet.parts), (definition.id, reader)
             assert all(leaves(part.block, part.rows) or not part.values for part in sheet.parts)
