@@ -177,6 +177,7 @@ def configure_views(app: Flask) -> None:
         formulation,
         homework,
         lock,
+        machines,
         packs,
         pages,
         records,
@@ -189,7 +190,7 @@ def configure_views(app: Flask) -> None:
 
     features = (
         auth, lock, account, desk, cases, records, course, homework, entry,
-        formulation, sheets, rights, team, audit, pages,
+        formulation, sheets, rights, team, machines, audit, pages,
     )  # fmt: skip
     for feature in features:
         app.register_blueprint(feature.bp)

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from clinic import __version__, config, resources
-from clinic.domain.errors import ClinicError
+from clinic.domain.errors import ClinicError, Usage
 from clinic.domain.roles import ROLES
 from clinic.hardening import harden
 
@@ -349,12 +349,12 @@ def _kept(out: Path | None, data: bytes) -> None:
 @click.option("--token", "token_file", type=THERE, help="A token file instead of passphrase and code.")
 def pack(settings: config.Settings, out: Path | None, zip_: bool, cover: bool, draft: bool, **wanted: Any) -> None:
     """Print many sheets as one file: each reader's begin on a new sheet of paper."""
-    from clinic.services import packs
+    from clinic.services import pack_command, packs
 
     if sum(wanted[name] is not None for name in ("case", "day", "file")) != 1:
         raise click.UsageError("Name one of --case, --day and --list.")
     _one_of(out, wanted["show"])
-    made = packs.from_command_line(settings, how=packs.How(zip=zip_, cover=cover, draft=draft), say=_aside, **wanted)
+    made = pack_command.from_command_line(settings, how=packs.How(zip=zip_, cover=cover, draft=draft), say=_aside, **wanted)
     _kept(out, made.data)
     for line in made.failures:
         _aside(line)
@@ -400,6 +400,51 @@ def export(settings: config.Settings, out: Path, account: str | None, token_file
     from clinic.services import export
 
     export.from_command_line(settings, out, account, token_file, **wanted)
+
+
+# ---------------------------------------------------------------- print machines
+worker_key_file = click.option("--key", "key_file", type=FILE, help="The file with this machine's key.")
+
+
+@clinic.group(invoke_without_command=True)
+@click.pass_context
+def worker(context: click.Context) -> None:
+    """Draw sheets for a clinic on another machine; needs its PostgreSQL address, and no records."""
+    if context.invoked_subcommand is None:
+        context.invoke(run_worker)
+
+
+@worker.command("init")
+@worker_key_file
+def init_worker(key_file: Path | None) -> None:
+    """Make this machine's key; an admin accepts it under Team, Print machines."""
+    from clinic.services import enrol_worker
+
+    harden()
+    for line in enrol_worker.init(key_file):
+        click.echo(line)
+
+
+@worker.command("show")
+@worker_key_file
+def show_worker(key_file: Path | None) -> None:
+    """Show the public key of this machine and its fingerprint."""
+    from clinic.services import enrol_worker
+
+    harden()
+    for line in enrol_worker.show(key_file):
+        click.echo(line)
+
+
+@worker.command("run")
+@worker_key_file
+@click.option("--config", "file", type=THERE, help="A TOML file with worker_database_url and the like.")
+def run_worker(key_file: Path | None = None, file: Path | None = None) -> None:
+    """Draw until it is stopped; the sheet in hand is finished. Plain `clinic worker` does the same."""
+    from clinic.services import worker
+
+    harden()
+    worker.run(worker.load(file, key_file))
 
 
 # ---------------------------------------------------------------- accounts
@@ -582,11 +627,19 @@ def import_file(locale: str, file: Path, write: bool, mine: bool) -> None:
 
 @clinic.command()
 @as_json
-def bench(as_json: bool) -> None:
-    """Run the benchmarks."""
-    from clinic.services import bench
-
-    _show(bench.run(), as_json)
+@click.option("--only", metavar="NAME", multiple=True, help="This benchmark; may be given again.")
+@click.option("--rounds", type=click.IntRange(1), help="Of each measurement; at least 7 for a median to trust.")
+@click.option("--long", is_flag=True, help="Also what takes minutes: 1,000 prints, machines that are killed.")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+def bench(as_json: bool, only: Sequence[str], rounds: int | None, long: bool, names: Sequence[str]) -> None:
+    """Run the benchmarks, what others would use in the same run. Needs a checkout."""
+    root = resources.checkout()
+    if root is None:
+        raise Usage("The benchmarks are in the checkout, not in the installed package.")
+    options = ["--json"] * as_json + ["--long"] * long + (["--rounds", str(rounds)] if rounds else [])
+    if chosen := [*only, *names]:
+        options += ["--only", *chosen]
+    sys.exit(subprocess.call([sys.executable, "-m", "tests.benchmarks", *options], cwd=root))  # noqa: S603
 
 
 @clinic.command()

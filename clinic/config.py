@@ -4,14 +4,13 @@ import os
 import re
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from clinic import resources
-from clinic.domain.definition import hidden
 from clinic.domain.errors import Usage
 
 DATABASE_FILE = "clinic.db"
@@ -216,7 +215,7 @@ def _letterhead(value: object) -> tuple[str, ...]:
     found = tuple(line for line in (" ".join(line.split()) for line in lines) if line)
     if len(found) > most or any(len(line) > wide for line in found):
         raise Usage(f"letterhead has at most {most} lines of at most {wide} characters.")
-    if sign := next((one for one in "".join(found) if hidden(one)), ""):
+    if sign := next(_hidden("".join(found)), ""):
         raise Usage(f"letterhead has U+{ord(sign):04X}, which cannot be printed.")
     return found
 
@@ -233,7 +232,7 @@ def _help_lines(value: object) -> tuple[tuple[str, str, str], ...]:
 
 
 def _are_lines(found: list[object]) -> bool:
-    return all(isinstance(one, str) and len(one) <= LETTERHEAD[1] and not any(map(hidden, one)) for one in found)
+    return all(isinstance(one, str) and len(one) <= LETTERHEAD[1] and not any(_hidden(one)) for one in found)
 
 
 def _zone(value: object) -> str:
@@ -271,6 +270,14 @@ def _count(key: str, value: object, most: int) -> int:
     if str(value).isascii() and str(value).isdecimal() and 1 <= int(str(value)) <= most:
         return int(str(value))
     raise Usage(f"{key} is {value}; it is a number from 1 to {most}.")
+
+
+def _hidden(text: str) -> Iterator[str]:
+    """Characters that cannot be printed. What knows them is read only where somebody has set a text."""
+    if text:
+        from clinic.domain.definition import hidden
+
+        yield from filter(hidden, text)
 
 
 def _port(value: object) -> int:

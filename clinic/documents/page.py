@@ -35,6 +35,8 @@ SHORTER: Final = (
     " .b { margin-top: 6.5mm } .s { margin-top: 4mm } .line { height: 8.7mm } .fields { margin-top: 3.5mm }"
     " .item { margin-bottom: 1.7mm } .item2 { margin-bottom: 1.7mm } .t { margin-top: 2mm } .sub { margin-top: 3.6mm }"
 )
+# A word that may be stamped later has letters that never touch (press/stamp.py); print.css has the same for a date.
+LETTER_BY_LETTER: Final = "font-kerning: none; font-variant-ligatures: none"
 # About how high things are on paper, in mm, to tell what may stand on one page as a whole.
 ROW: Final = {"low": 10, "mid": 17, "tall": 37}
 MARK_ROW, WEEK_ROW, OPTION, RULE = 10, 16, 7, 10
@@ -288,7 +290,8 @@ def _page_css(view: View, options: Options, fonts: Fonts) -> str:
     small = f"font: {14 if view.large else 8.5}pt {fonts.of(tag)}; direction: {view.dir}"
     top, bottom = (17, 19) if view.a4 else (15, 17.5)
     foot = f"{small}; vertical-align: top; padding-top: 4mm"
-    marks = f"@bottom-{start} {{ content: string(code); {foot} }} @bottom-{end} {{ content: {_count(view)}; {foot} }} "
+    code = f"content: string(code); {foot}; {LETTER_BY_LETTER}"
+    marks = f"@bottom-{start} {{ {code} }} @bottom-{end} {{ content: {_count(view)}; {foot} }} "
     if options.draft:
         word = " · ".join(str(lang.catalogue.text(words.DRAFT)) for lang in view.langs)
         marks += (

@@ -1,4 +1,4 @@
-"""What to print and how: one sheet for one reader, or a blank. Standard library only, for a command that starts fast."""
+"""What to print and how: one sheet for one reader, or a blank."""
 
 from dataclasses import dataclass
 from typing import Literal

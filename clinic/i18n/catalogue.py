@@ -3,9 +3,10 @@
 `filed` is what the files say. What is edited in the browser comes over it in `services.overlay`.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -55,6 +56,13 @@ class Catalogue:
         if self.locale == SOURCE or not text.en:
             return "approved"
         return state_now(self._entries.get(text.key, NOTHING), text.en)
+
+    @cached_property
+    def mark(self) -> bytes:
+        """What changes with any word, state or variant of it, and with nothing else."""
+        said = [(key, one.source, sorted(one.forms.items()), one.state) for key, one in sorted(self._entries.items())]
+        whole = json.dumps([self.locale, self.variant, self._least, said], ensure_ascii=False)
+        return hashlib.sha256(whole.encode()).digest()
 
     def variants(self) -> frozenset[str]:
         """The forms of address in which this language has any sentence."""

@@ -65,5 +65,6 @@ def locale(tag: str) -> Locale:
 def translated() -> tuple[Locale, ...]:
     """English, then every language with a folder in translations/, by tag."""
     root = resources.translations()
-    found = sorted(tag for tag in NAMES if (root / tag.replace("-", "_") / "LC_MESSAGES").is_dir())
+    there = {path.parent.name for path in root.glob("*/LC_MESSAGES")}
+    found = sorted(tag for tag in NAMES if tag.replace("-", "_") in there)
     return (locale(SOURCE), *(locale(tag) for tag in found if tag != SOURCE))

@@ -18,7 +18,12 @@ PLAINTEXT: Final = b"SQLite format 3\0"
 # secure_delete: what is overwritten is gone from the file; temp_store: nothing opened reaches /tmp.
 WRITING: Final = ("journal_mode=WAL", "foreign_keys=ON", "secure_delete=ON", "temp_store=MEMORY", "synchronous=FULL")
 READING: Final = ("query_only=ON", "temp_store=MEMORY")
-
+# The option of an engine that row-level security hears: account, role, day, reason. Of the transaction, never longer.
+TOLD: Final = "clinic_told"
+_TELL: Final = (
+    "SELECT set_config('clinic.account', %s, true), set_config('clinic.role', %s, true),"
+    " set_config('clinic.today', %s, true), set_config('clinic.reason', %s, true)"
+)
 
 Key = bytes | Callable[[], bytes]  # the database's raw key, or who gives it at each connection
 
@@ -82,6 +87,7 @@ def make_engine(url: str, key: Key | None = None, read_only: bool = False) -> En
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+        event.listen(engine, "begin", _tell)
         if read_only:
             engine = engine.execution_options(postgresql_readonly=True)
         return engine
@@ -163,6 +169,12 @@ def _writing(connection: Any, _: object) -> None:
 def _reading(connection: Any, _: object) -> None:
     for pragma in READING:
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _tell(connection: Connection) -> None:
+    told = connection.get_execution_options().get(TOLD)
+    if told is not None:  # past the guard: it is no statement of anybody's
+        connection.connection.driver_connection.execute(_TELL, told)  # type: ignore[union-attr]
 
 
 def _begin(connection: Connection) -> None:

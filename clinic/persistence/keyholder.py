@@ -35,7 +35,18 @@ from clinic.domain.audience import (
 from clinic.domain.errors import Denied, Locked, NotFound, Refused, SecondPerson, SignIn, StepUp
 from clinic.domain.roles import Cases, Rights, rights
 from clinic.persistence import sealing
-from clinic.persistence.keyview import Given, Head, KeyView, NotYours, Who, open_card, open_head, request, view_of
+from clinic.persistence.keyview import (
+    Given,
+    Head,
+    KeyView,
+    NotYours,
+    Who,
+    open_card,
+    open_head,
+    request,
+    view_of,
+    who_once,
+)
 from clinic.persistence.keyview import request_id as request_of_now
 from clinic.persistence.models import (
     Account,
@@ -45,10 +56,12 @@ from clinic.persistence.models import (
     Grant,
     KeyRing,
     Part,
+    PressKey,
     Record,
     Request,
     SignedIn,
 )
+from clinic.persistence.press_keys import PressKeys
 from clinic.persistence.session_limits import ABSOLUTE, FRESH, IDLE, asleep, over
 from clinic.persistence.system_keys import AGREED, SYSTEM_KEYS, SystemKeys, lacking_system_rows, system_rows
 from clinic.persistence.vault import Vault, Wrapped
@@ -79,7 +92,7 @@ _WHOSE: Final[dict[Cases, ColumnElement[bool]]] = {
     "granted": Case.id.in_(select(Grant.case_id).where(Grant.account_id == _ME)),
     "none": false(),
 }
-_ALL: Final = {kind: select(Case.id).where(condition) for kind, condition in _WHOSE.items()}
+_SOME: Final = {kind: select(Case.id).where(Case.id.in_(_IDS), condition) for kind, condition in _WHOSE.items()}
 _THESE: Final = {kind: select(Case).where(Case.id.in_(_IDS), condition) for kind, condition in _WHOSE.items()}
 _RING: Final = select(KeyRing).where(KeyRing.case_id.in_(_IDS))
 _SESSION: Final = (
@@ -124,10 +137,14 @@ class Keyholder(SystemKeys):
         self._clock = clock or (lambda: datetime.now(UTC))
         self._asked = _Asked()
         super().__init__(vault, engine)
+        self._press = PressKeys(vault, engine, self.office_open, self._clock)
 
     # ------------------------------------------------------------------ views
     def who(self, token: str) -> Who:
         """The account of a live session. Raises SignIn, Locked."""
+        return who_once(token, self._who)
+
+    def _who(self, token: str) -> Who:
         with Session(self._engine) as session:
             return self._signed(session, token).who
 
@@ -310,12 +327,10 @@ class Keyholder(SystemKeys):
         """
         with Session(self._engine) as session:
             signed = self._signed(session, token)
-            events, asked = signed.rights.events, {"me": signed.who.account}
-            cases = session.scalars(_ALL[_cases_of(signed)], asked) if events == "cases" else ()
-            mine = {str(id_) for id_ in cases}
+            said, events = [(row, self._payload(row)) for row in rows], signed.rights.events
+            mine = self._of_mine(session, signed, [one.get("case") for _, one in said]) if events == "cases" else set()
         me, found = str(signed.who.account), []
-        for row in rows:
-            payload = self._payload(row)
+        for row, payload in said:
             case = payload.get("case")
             seen = case in mine if case else events == "accounts"
             if seen or (signed.confirmed and events != "none" and me in payload.values()):
@@ -372,6 +387,26 @@ class Keyholder(SystemKeys):
         views = [KeyView(Given("list", case_id, nobody, keys, writes=frozenset())) for keys in [own, *more]]
         return views, closed
 
+    # ------------------------------------------------------------------ sheets that wait for the press
+    def item_new(self, item_id: UUID) -> tuple[bytes, PressKey]:
+        """A key for a new press item, and the row to store with it."""
+        return self._press.new(item_id)
+
+    def item_key(self, item_id: UUID, token: UUID) -> bytes:
+        """The key of an item for whoever claimed it with this token; no session is asked for. See `PressKeys.claimed`.
+
+        Raises NotFound.
+        """
+        return self._press.claimed(item_id, token)
+
+    def item_keys(self, token: str, batch_id: UUID) -> dict[UUID, bytes]:
+        """The keys of the finished items of an own batch. Raises SignIn, Locked, Denied (as `open_kept`), NotFound."""
+        with Session(self._engine) as session:
+            signed = self._signed(session, token)
+        if not signed.confirmed:
+            raise Denied
+        return self._press.of_batch(signed.who.account, batch_id)
+
     # ------------------------------------------------------------------ about itself
     def opened(self) -> bool:
         """It is: a keyholder of this process has the key, or it would not be here."""
@@ -393,6 +428,12 @@ class Keyholder(SystemKeys):
         raise TypeError("the keyholder does not leave its process")
 
     # ------------------------------------------------------------------ inside
+    def _of_mine(self, session: Session, signed: _Signed, named: Iterable[Any]) -> set[str]:
+        """Which of these cases are the account's: only those are looked up, it may have thousands."""
+        ids = {UUID(one) for one in named if one}
+        asked = {"me": signed.who.account, "ids": sorted(ids)}
+        return {str(id_) for id_ in session.scalars(_SOME[_cases_of(signed)], asked)} if ids else set()
+
     def _signed(self, session: Session, token: str, couple: UUID | None = None) -> _Signed:
         """The session of a token. `couple`: the case that a session in couple view may still be asked for."""
         found = session.execute(_SESSION, {"hash": token_hash(token)}).one_or_none()

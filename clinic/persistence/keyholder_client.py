@@ -25,8 +25,8 @@ from clinic.domain.audience import Purpose, Recipient
 from clinic.domain.errors import VaultLocked
 from clinic.persistence import keyholder_place as place
 from clinic.persistence import keyholder_wire as wire
-from clinic.persistence.keyview import KeyView, Who, request_id, view_of
-from clinic.persistence.models import AccountKey, Audit, KeyRing
+from clinic.persistence.keyview import KeyView, Who, request_id, view_of, who_once
+from clinic.persistence.models import AccountKey, Audit, KeyRing, PressKey
 
 ANSWER_SECONDS: Final = 30.0  # Argon2id on a slow machine included
 START_SECONDS: Final = 30.0
@@ -53,6 +53,9 @@ class KeyholderClient:
     # ------------------------------------------------------------------ views
     def who(self, token: str) -> Who:
         """As `Keyholder.who`."""
+        return who_once(token, self._who)
+
+    def _who(self, token: str) -> Who:
         found: Who = self._call("who", token)
         return found
 
@@ -177,6 +180,20 @@ class KeyholderClient:
         """As `Keyholder.office_open`."""
         return dict(self._call("office_open", id_, sealed))
 
+    # ------------------------------------------------------------------ sheets that wait for the press
+    def item_new(self, item_id: UUID) -> tuple[bytes, PressKey]:
+        """As `Keyholder.item_new`."""
+        key, row = self._call("item_new", item_id)
+        return bytes(key), row
+
+    def item_key(self, item_id: UUID, token: UUID) -> bytes:
+        """As `Keyholder.item_key`."""
+        return bytes(self._call("item_key", item_id, token))
+
+    def item_keys(self, token: str, batch_id: UUID) -> dict[UUID, bytes]:
+        """As `Keyholder.item_keys`."""
+        return dict(self._call("item_keys", token, batch_id))
+
     # ------------------------------------------------------------------ the process itself
     def opened(self) -> bool:
         """Whether it has the root key. False too when it does not answer."""
@@ -251,7 +268,7 @@ class Child:
         self._program = [sys.executable, "-P", "-c", PROGRAM, root]
         self._order = {
             "instance": str(settings.instance),
-            "database_url": settings.database_url,
+            "database_url": settings.keyholder_database_url or settings.database_url,
             "key_file": str(settings.key_file),
             "program": self._program,
         }
@@ -294,6 +311,13 @@ class Child:
         with self._lock:
             self._end()
             self._process = None
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it ended within that time."""
+        try:
+            return self._process is None or self._process.wait(seconds) is not None
+        except subprocess.TimeoutExpired:
+            return False
 
     @property
     def pid(self) -> int | None:
@@ -346,6 +370,11 @@ class OwnKeyholder(KeyholderClient):
 def attach(settings: Settings, prompt: bool = False) -> OwnKeyholder:
     """The keyholder of an instance: the running one, else one of our own. It may be locked. Raises VaultLocked."""
     return OwnKeyholder(settings, prompt)
+
+
+def only(settings: Settings) -> KeyholderClient:
+    """The keyholder of an instance that is a service of its own: none is started when it is away, it comes back."""
+    return KeyholderClient(place.path(settings.instance))
 
 
 def running(settings: Settings) -> bool:

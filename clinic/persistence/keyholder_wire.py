@@ -16,14 +16,14 @@ from uuid import UUID
 
 from clinic.domain import errors
 from clinic.persistence.keyview import Given, Head, NotYours, Who
-from clinic.persistence.models import AccountKey, Audit, Base, KeyRing
+from clinic.persistence.models import AccountKey, Audit, Base, KeyRing, PressKey
 from clinic.persistence.sealing import Damaged
 
 LIMIT: Final = 8 * 1024 * 1024  # bytes of a frame
 SIZE: Final = struct.Struct(">I")
 
 _CLASSES: Final[dict[str, type]] = {one.__name__: one for one in (Given, Head, Who)}
-_ROWS: Final[dict[str, type[Base]]] = {one.__tablename__: one for one in (AccountKey, Audit, KeyRing)}
+_ROWS: Final[dict[str, type[Base]]] = {one.__tablename__: one for one in (AccountKey, Audit, KeyRing, PressKey)}
 # What a call may raise on the other side, by name. None of them carries more than its parameters.
 _ERRORS: Final[dict[str, type[Exception]]] = {
     one.__name__: one

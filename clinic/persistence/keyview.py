@@ -3,7 +3,7 @@
 A view holds no keyholder and no ring. It closes at the end of its request; nothing opened is kept.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -279,6 +279,7 @@ class _Request:
 
     id: str = field(default_factory=lambda: uuid4().hex)
     views: list[KeyView] = field(default_factory=list)
+    who: dict[str, Who] = field(default_factory=dict, repr=False)  # by token
 
 
 _REQUEST: ContextVar[_Request | None] = ContextVar("request", default=None)
@@ -323,6 +324,26 @@ def request_id() -> str:
     """The id of the request we are in; empty outside of one, where nothing is compared."""
     current = _REQUEST.get()
     return current.id if current else ""
+
+
+def who_once(token: str, ask: Callable[[str], Who]) -> Who:
+    """The account of a token, asked once a request; outside of one each time. It opens nothing.
+
+    What opens something is asked of the keyholder, and it looks at the session each time.
+    """
+    current = _REQUEST.get()
+    if current is None:
+        return ask(token)
+    if token not in current.who:
+        current.who[token] = ask(token)
+    return current.who[token]
+
+
+def forget_who() -> None:
+    """Something was written: whose sessions there are is asked anew."""
+    current = _REQUEST.get()
+    if current is not None:
+        current.who.clear()
 
 
 def view_of(given: Given) -> KeyView:

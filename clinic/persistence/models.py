@@ -177,19 +177,23 @@ class Audit(Base):
     __tablename__ = "audit"
 
     seq: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
-    day: Mapped[date]
+    day: Mapped[date] = mapped_column(index=True)
     sealed: Mapped[bytes]
     mac: Mapped[bytes]
 
 
 class Case(Base):
-    """A couple. `card` is the sealed case card: languages, paper, safe contact, ruling."""
+    """A couple. `card` is the sealed case card: languages, paper, safe contact, ruling.
+
+    The index is the order of every list of cases (`services.paging`).
+    """
 
     __tablename__ = "case"
+    __table_args__ = (Index(None, "counsellor_id", "archived", "touched_on", "id"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     code: Mapped[str] = mapped_column(String(12), unique=True)
-    counsellor_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"), index=True)
+    counsellor_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
     archived: Mapped[bool] = mapped_column(default=False)
     touched_on: Mapped[date]
     rev: Mapped[int] = mapped_column(default=1)
@@ -218,9 +222,10 @@ class Appointment(Base):
     """
 
     __tablename__ = "appointment"
+    __table_args__ = (Index(None, "case_id", "start"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
-    case_id: Mapped[UUID] = mapped_column(ForeignKey("case.id"), index=True)
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("case.id"))
     start: Mapped[datetime] = mapped_column(index=True)
     sealed: Mapped[bytes]
 
@@ -411,9 +416,9 @@ class TranslationProof(Base):
     at: Mapped[datetime]
 
 
-# --------------------------------------------------------------------------- the press: packs that wait for a day at most
+# --------------------------------------------------------------------------- the press: packs wait for a day at most
 class PressBatch(Base):
-    """A pack that an account asked for. `sealed`: its slip, under the account's own key; which cases is said there only.
+    """A pack that an account asked for. `sealed`: its slip, under the account's own key; only there it names cases.
 
     `state`: open, then picked. At `ends` it goes with all its items and their keys: a day after it was made, or ten
     minutes after it was collected.
@@ -453,7 +458,7 @@ class PressItem(Base):
 
 
 class PressKey(Base):
-    """The key of one item, wrapped by the key-encryption key `kid`. It dies with the item; no worker sees this table."""
+    """The key of one item, wrapped by the key-encryption key `kid`; dies with the item. No worker sees this table."""
 
     __tablename__ = "press_key"
 
@@ -463,7 +468,7 @@ class PressKey(Base):
 
 
 class PressWorker(Base):
-    """Another machine that draws. It counts only if `sealed` (key `office`) says the same of it; `role` in PostgreSQL."""
+    """Another machine that draws, if `sealed` (key `office`) says the same of it. `role`: its name in PostgreSQL."""
 
     __tablename__ = "press_worker"
 
@@ -474,3 +479,13 @@ class PressWorker(Base):
     sealed: Mapped[bytes]
     revoked: Mapped[bool] = mapped_column(default=False)
     seen: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class PressHanded(Base):
+    """An item whose key another machine was given: what was in its hands if it is stolen. Kept for 90 days."""
+
+    __tablename__ = "press_handed"
+
+    worker_id: Mapped[UUID] = mapped_column(ForeignKey("press_worker.id"), primary_key=True)
+    item_id: Mapped[UUID] = mapped_column(primary_key=True)
+    day: Mapped[date]

@@ -6,38 +6,66 @@ SQLite, and where Procrastinate is not installed, all of this is nothing.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    String,
+    and_,
+    cast,
+    column,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    table,
+)
+from sqlalchemy.dialects.postgresql import INTERVAL, JSONB
+
+from clinic.persistence.models import PressItem, PressWorker
+from clinic.persistence.press_queue import TAKEN, WAITING
 
 SCHEMA: Final = "procrastinate"
 QUEUE: Final = "press"
 TASK: Final = "press_item"
+CLAIMED: Final = "clinic_claimed"  # the channel on which a machine says that it waits for a key
 SEARCH: Final = f"{SCHEMA},pg_catalog,pg_temp"
 STALLED: Final = 30  # s without a sign of life of the worker that has a job
 
-_THERE: Final = text("SELECT obj_description(to_regnamespace(:schema), 'pg_namespace')")
-_FUNCTIONS: Final = text("SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = to_regnamespace(:schema)")
-_NEW: Final = (
-    "INSERT INTO procrastinate.procrastinate_jobs (queue_name, task_name, args)"
-    " SELECT :queue, :task, jsonb_build_object('item_id', one.id::text)"
+_FUNCTIONS: Final = f"SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = '{SCHEMA}'::regnamespace"  # noqa: S608
+_VERSION: Final = select(func.obj_description(func.to_regnamespace(SCHEMA), "pg_namespace"))
+
+_item: Final[Any] = PressItem.__table__
+_job: Final = table(
+    "procrastinate_jobs",
+    *(column(name) for name in ("queue_name", "task_name", "worker_id")),
+    column("status", String),
+    column("args", JSONB),
+    schema=SCHEMA,
 )
-_ASKED: Final = " WHERE EXISTS (SELECT FROM press_worker WHERE NOT revoked)"  # nobody there, nobody to tell
-_ANNOUNCE: Final = text(f"{_NEW} FROM unnest(CAST(:ids AS uuid[])) AS one(id){_ASKED}")
-_RENEW: Final = text(
-    f"{_NEW} FROM press_item AS one{_ASKED}"
-    " AND (one.state = 'waiting' OR (one.state = 'taken' AND one.until < :now))"
-    " AND NOT EXISTS (SELECT FROM procrastinate.procrastinate_jobs AS job WHERE job.args ->> 'item_id' = one.id::text)"
+_worker: Final = table("procrastinate_workers", column("id"), column("last_heartbeat", DateTime(True)), schema=SCHEMA)
+_OF_JOB: Final = _job.c.args["item_id"].astext
+_STATUS: Final = cast(_job.c.status, String)
+_ASKED: Final = exists().where(PressWorker.revoked.is_(False))  # nobody there, nobody to tell
+_ALIVE: Final = exists().where(
+    _worker.c.id == _job.c.worker_id,
+    _worker.c.last_heartbeat > func.now() - cast(f"{STALLED} seconds", INTERVAL),
 )
-_TIDY: Final = text(
-    "DELETE FROM procrastinate.procrastinate_jobs AS job"
-    " WHERE job.status NOT IN ('todo', 'doing')"
-    " OR (job.status = 'doing' AND NOT EXISTS (SELECT FROM procrastinate.procrastinate_workers AS one"
-    "   WHERE one.id = job.worker_id AND one.last_heartbeat > now() - make_interval(secs => :stalled)))"
-    " OR (job.status = 'todo' AND NOT EXISTS (SELECT FROM press_item AS one"
-    "   WHERE one.id::text = job.args ->> 'item_id' AND one.state IN ('waiting', 'taken')))"
+_WANTED: Final = exists().where(cast(_item.c.id, String) == _OF_JOB, _item.c.state.in_((WAITING, TAKEN)))
+_DEAD: Final = delete(_job).where(
+    or_(
+        _STATUS.not_in(("todo", "doing")),
+        and_(_STATUS == "doing", not_(_ALIVE)),
+        and_(_STATUS == "todo", not_(_WANTED)),
+    )
 )
 
 
@@ -60,11 +88,11 @@ def prepare(connection: Connection) -> None:
     connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
     connection.exec_driver_sql(f"CREATE SCHEMA {SCHEMA}")
     connection.exec_driver_sql(f"COMMENT ON SCHEMA {SCHEMA} IS '{wanted}'")
-    before = str(connection.exec_driver_sql("SELECT current_setting('search_path')").scalar_one())
-    connection.execute(text("SELECT set_config('search_path', :path, true)"), {"path": SEARCH})
-    connection.exec_driver_sql(SchemaManager.get_schema().replace("%", "%%"))
-    connection.execute(text("SELECT set_config('search_path', :path, true)"), {"path": before})
-    for name in connection.execute(_FUNCTIONS, {"schema": SCHEMA}).scalars().all():
+    before = connection.exec_driver_sql("SELECT current_setting('search_path')").scalar_one()
+    connection.exec_driver_sql(f"SET LOCAL search_path = {SEARCH}")
+    connection.exec_driver_sql(SchemaManager.get_schema())
+    connection.exec_driver_sql(f"SET LOCAL search_path = {before}")
+    for name in connection.exec_driver_sql(_FUNCTIONS).scalars().all():
         # Its functions name its tables without their schema; a caller need not know where these are.
         connection.exec_driver_sql(f"ALTER FUNCTION {name} SET search_path = {SEARCH}")
 
@@ -83,21 +111,28 @@ def ready(connection: Connection) -> bool:
 def announce(connection: Connection, items: Iterable[UUID]) -> None:
     """Tell other machines of new items, in the transaction that makes them. Nothing where no machine is accepted."""
     if ready(connection):
-        asked = {"ids": list(items), "queue": QUEUE, "task": TASK}
-        connection.execute(_ANNOUNCE, asked)
+        _tell(connection, _item.c.id.in_(list(items)))
 
 
-def renew(connection: Connection, now: object) -> int:
+def renew(connection: Connection, now: datetime) -> int:
     """Away with jobs that nobody will end; a new job for each item that waits without one. How many were made.
 
-    An item waits, too, whose worker let its lease pass.
+    An item waits, too, whose machine let its lease pass.
     """
     if not ready(connection):
         return 0
-    connection.execute(_TIDY, {"stalled": STALLED})
-    return connection.execute(_RENEW, {"queue": QUEUE, "task": TASK, "now": now}).rowcount
+    connection.execute(_DEAD)
+    free = or_(_item.c.state == WAITING, and_(_item.c.state == TAKEN, _item.c.until <= now))
+    told = exists().where(cast(_item.c.id, String) == _OF_JOB)
+    return _tell(connection, and_(free, not_(told)))
+
+
+def _tell(connection: Connection, which: Any) -> int:
+    args = func.jsonb_build_object("item_id", cast(_item.c.id, String))
+    asked = select(literal(QUEUE), literal(TASK), args).where(which, _ASKED).order_by(_item.c.n)
+    return connection.execute(insert(_job).from_select(["queue_name", "task_name", "args"], asked)).rowcount
 
 
 def _made_by(connection: Connection) -> str | None:
-    found: str | None = connection.execute(_THERE, {"schema": SCHEMA}).scalar()
+    found: str | None = connection.execute(_VERSION).scalar()
     return found

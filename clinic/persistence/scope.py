@@ -41,6 +41,7 @@ from sqlalchemy.sql.selectable import Alias
 
 from clinic.domain.errors import Denied
 from clinic.domain.roles import Cases, rights
+from clinic.persistence.engine import TOLD
 from clinic.persistence.models import (
     Account,
     Appointment,
@@ -59,6 +60,7 @@ REASONS: Final[Mapping[str, tuple[str, ...]]] = {
     "agenda": ("services/appointments.py",),
     "break_glass": ("services/break_glass.py",),
     "erase": ("services/erase.py",),
+    "press": ("services/batches.py", "services/press_room.py"),
     "restore": ("services/erase.py", "services/restore.py"),
     "transfer": ("services/transfer.py",),
     "verify": ("services/verify.py",),
@@ -70,6 +72,8 @@ NARROW: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
         "case": frozenset({"id", "code", "archived"}),
     }
 }
+# With these a statement may be SQL as text, as a queue's are, and name no table of cases at all.
+CASELESS: Final = frozenset({"press"})
 
 TABLES: Final = (Case, Record, Part, Autosave, Print, KeyRing, Grant, Appointment)
 # What a role may do to the rows of the cases it sees; a verb that is missing is refused.
@@ -92,9 +96,9 @@ WRITES: Final[Mapping[Cases, Mapping[str, frozenset[str]]]] = {
     "granted": {},
     "none": {},
 }
-_FIXED: Final = frozenset({"id", "case_id", "record_id", "counsellor_id", "account_id", "code", "key_id"})
-_KEYED_IN: Final = frozenset({"sealed"})  # all that changes of a print: which record its answers went into
-_NOTED_BY_READER: Final = frozenset({"touched_on"})  # all that a supervisor changes of the case itself
+FIXED: Final = frozenset({"id", "case_id", "record_id", "counsellor_id", "account_id", "code", "key_id"})
+KEYED_IN: Final = frozenset({"sealed"})  # all that changes of a print: which record its answers went into
+NOTED_BY_READER: Final = frozenset({"touched_on"})  # all that a supervisor changes of the case itself
 
 _NAMES: Final = frozenset(one.__tablename__ for one in TABLES)
 # CASE alone is also a word of SQL; as a table it has to stand in quotes, in both databases.
@@ -181,6 +185,7 @@ class ScopedSession(Session):
     def __init__(self, engine: Engine, scope: Scope | None, unscoped: str = "") -> None:
         if unscoped and unscoped not in REASONS:
             raise ValueError("not a reason")
+        engine = telling(engine, scope, unscoped)
         if unscoped:
             engine = engine.execution_options(unscoped=unscoped)
         super().__init__(engine, expire_on_commit=False)
@@ -335,11 +340,11 @@ def _may_write(scope: Scope, statement: Any, verb: str) -> None:
 
 
 def _may_change(scope: Scope, table: str, columns: set[str]) -> None:
-    if columns & _FIXED:
+    if columns & FIXED:
         raise Unscoped
-    if table == "case" and scope.kind == "supervised" and columns - _NOTED_BY_READER:
+    if table == "case" and scope.kind == "supervised" and columns - NOTED_BY_READER:
         raise Unscoped
-    if table == "print" and columns - _KEYED_IN:
+    if table == "print" and columns - KEYED_IN:
         raise Unscoped
 
 
@@ -354,7 +359,15 @@ def unscoped(engine: Engine, reason: str) -> Engine:
     """The same engine for work on all cases. Raises ValueError when the reason is not in the list."""
     if reason not in REASONS:
         raise ValueError("not a reason")
-    return engine.execution_options(unscoped=reason)
+    return telling(engine, None, reason).execution_options(unscoped=reason)
+
+
+def telling(engine: Engine, scope: Scope | None, reason: str) -> Engine:
+    """The same engine, whose transactions tell PostgreSQL's row-level security whose they are (row_security.py)."""
+    if engine.dialect.name != "postgresql" or (scope is None and not reason):
+        return engine
+    account, role, today = (str(scope.account), scope.role, scope.today.isoformat()) if scope else ("", "", "")
+    return engine.execution_options(**{TOLD: (account, role, today, reason)})
 
 
 def _check(
@@ -362,7 +375,9 @@ def _check(
 ) -> None:
     options = context.execution_options if context is not None else {}
     reason = options.get("unscoped")
-    if options.get(_OPTION) is _PASS or (reason in REASONS and reason not in NARROW):
+    if options.get(_OPTION) is _PASS or (reason in REASONS and reason not in NARROW and reason not in CASELESS):
+        return
+    if reason in CASELESS and not _NAMED.search(statement):
         return
     compiled = getattr(context, "compiled", None)
     if compiled is None:
@@ -399,7 +414,9 @@ def _writes(compiled: Any) -> bool:
 # --------------------------------------------------------------------------- objects
 def _loaded(session: Session, target: Any) -> None:
     if isinstance(session, ScopedSession) and isinstance(target, TABLES) and not session._unscoped:
-        _must_see(session, target)
+        case_id = _must_see(session, target)
+        if isinstance(target, Record):  # its parts need not ask for it one by one
+            session._case_of[target.id] = case_id
 
 
 def _refreshed(target: Any, context: QueryContext, attributes: Any) -> None:

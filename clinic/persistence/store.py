@@ -86,6 +86,7 @@ class Store:
         settings: Settings,
         *,
         prompt: bool = False,
+        alone: bool = False,
         clock: Callable[[], datetime] = _now,
         shelf: Shelf | None = None,
         rule: Rule | None = None,
@@ -93,7 +94,8 @@ class Store:
         """Open an instance whose keys another process holds: the keyholder that runs, else one that is started.
 
         It may be locked: then every use raises VaultLocked until somebody unlocks it. `prompt`: a keyholder that is
-        started may ask for the passphrase here. Raises VaultLocked, Usage (old tables).
+        started may ask for the passphrase here. `alone`: none is started, for it is a service of its own and comes
+        back by itself. Raises VaultLocked, Usage (old tables).
         """
         from clinic.persistence import keyholder_client
 
@@ -102,14 +104,14 @@ class Store:
         refuse_places(settings)
         hold, keyholder = Hold(settings.instance), None
         try:
-            keyholder = keyholder_client.attach(settings, prompt)
+            keyholder = keyholder_client.only(settings) if alone else keyholder_client.attach(settings, prompt)
             # The key is asked for at each new connection, so that a locked keyholder is no error of the start.
             engine = make_engine(settings.database_url, keyholder.db_key)
             if keyholder.opened():
                 check(engine)
         except BaseException:
             if keyholder is not None:
-                keyholder.stop()
+                _stop(keyholder)
             hold.release()
             raise
         return cls(settings, scope.guard(engine), keyholder, clock, shelf, rule, hold)
@@ -137,7 +139,7 @@ class Store:
         """Give back all connections."""
         self.engine.dispose()
         # A process of our own ends with us; one that was there before does not.
-        getattr(self.keyholder, "stop", self.keyholder.dispose)()
+        _stop(self.keyholder)
         if self.hold is not None:
             self.hold.release()
 
@@ -177,8 +179,9 @@ def refuse_places(settings: Settings) -> None:
 
 
 def engine_of(settings: Settings, open_vault: Vault, read_only: bool = False) -> Engine:
-    """An engine of the instance's database."""
-    return make_engine(settings.database_url, open_vault.db_key(), read_only)
+    """An engine of the instance's database for this process: the owner's where it is named, or the keyholder's."""
+    url = settings.keyholder_database_url if read_only else ""
+    return make_engine(url or settings.upkeep_database_url, open_vault.db_key(), read_only)
 
 
 def check(engine: Engine) -> None:
@@ -244,7 +247,7 @@ def upgrade(settings: Settings, definitions: Iterable[Definition]) -> None:
 
 
 def _refuse_used(settings: Settings) -> None:
-    engine = make_engine(settings.database_url)
+    engine = make_engine(settings.upkeep_database_url)
     try:
         if not schema.empty(engine):
             with Session(engine) as session:
@@ -260,6 +263,10 @@ def with_fitting_key(settings: Settings, open_vault: Vault) -> Vault:
     if file is None or len(keys) < 2:
         return open_vault
     return replace(open_vault, db=(open_vault.db[keys.index(fitting(file, keys))],))
+
+
+def _stop(keyholder: "Keyholder | KeyholderClient") -> None:
+    getattr(keyholder, "stop", keyholder.dispose)()
 
 
 def _release(open_vault: Vault) -> None:

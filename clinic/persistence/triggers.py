@@ -85,7 +85,10 @@ def drop(connection: Connection) -> None:
 def names(connection: Connection) -> list[str]:
     """The triggers that the database has, sorted."""
     lite = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-    full = "SELECT DISTINCT tgname FROM pg_trigger WHERE NOT tgisinternal"
+    full = (
+        "SELECT DISTINCT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
+        " WHERE NOT tgisinternal AND relnamespace = current_schema()::regnamespace"  # others have their own
+    )
     found = connection.exec_driver_sql(lite if connection.dialect.name == "sqlite" else full)
     return sorted(found.scalars())
 

@@ -1,43 +1,79 @@
 """The inside of a press child: limits, then one answer to each order until the channel closes."""
 
 import gc
+import json
 import os
 import resource
 import signal
 import socket
+from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
 
 from weasyprint.document import Document
 
 from clinic.domain.page import Page
-from clinic.press import render, wire
+from clinic.press import join, render, stamp, wire
 from clinic.press.limits import Limits
 
 NICE = 10
 GRACE = 2  # s after the caller's own time limit, in case the caller is gone
+LIGHT = {"given", "check"}  # orders that leave next to nothing for the garbage collector
+
+Answer = tuple[wire.Header, bytes]
 
 
 class _TooLarge(Exception):
     """An answer beyond its limit."""
 
 
+@dataclass
+class _Known:
+    """A page that given sheets are made of, and how to stamp them; `compiled` is None if they cannot be."""
+
+    page: Page
+    compiled: stamp.Compiled | None
+    size: int
+
+
+@dataclass
+class _Kept:
+    """What a child remembers from one order to the next: pages of given sheets, the last used last."""
+
+    limits: Limits
+    known: OrderedDict[str, _Known] = field(default_factory=OrderedDict)
+    added: list[Document] = field(default_factory=list)
+
+    def keep(self, key: str, one: _Known) -> None:
+        self.known[key] = one
+        while len(self.known) > 1 and (
+            len(self.known) > self.limits.kept or sum(one.size for one in self.known.values()) > self.limits.kept_bytes
+        ):
+            self.known.popitem(last=False)
+
+
 def serve(channel: socket.socket, limits: Limits) -> None:
-    """Answer orders: `pdf`, `images`; for a pack `add`, as often as it has pages, then `join`.
+    """Answer orders: `pdf`, `images`; `learn` and `given`; `join` and `check` for finished files.
 
     If one fails, the reply has `kind` (of PressError) and `where`.
     """
     _confine(limits)
-    added: list[Document] = []
+    kept = _Kept(limits)
     while frame := wire.receive(channel):
-        seconds = limits.seconds_for(frame[0]["do"]) + GRACE
+        what = frame[0]["do"]
+        seconds = limits.seconds_for(what) + GRACE
         signal.setitimer(signal.ITIMER_REAL, seconds)  # its default action ends the process
-        header, body = _answer(*frame, limits, added)
+        header, body = _answer(*frame, kept)
         signal.setitimer(signal.ITIMER_REAL, 0)
         wire.send(channel, header, body)
-        del frame, body
-        gc.collect()
-        if added:
-            gc.freeze()  # laid out pages stay to the end: nobody needs to look at them again and again
+        drew = what not in LIGHT or header.pop("drawn", False)
+        del frame, header, body
+        if drew:
+            gc.collect()
+            if kept.added:
+                gc.freeze()  # laid out pages stay to the end: nobody needs to look at them again and again
 
 
 def _confine(limits: Limits) -> None:
@@ -51,19 +87,9 @@ def _confine(limits: Limits) -> None:
             resource.setrlimit(which, (amount, amount))
 
 
-def _answer(order: wire.Header, body: bytes, limits: Limits, added: list[Document]) -> tuple[wire.Header, bytes]:
+def _answer(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
     try:
-        if order["do"] == "pdf":
-            return {}, _within(render.pdf(Page.from_json(body)), limits)
-        if order["do"] == "add":
-            added.append(render.laid_out(Page.from_json(body)))
-            return {"sides": len(added[-1].pages)}, b""
-        if order["do"] == "join":
-            piles = [[added[place] for place in pile] for pile in order["piles"]]
-            return {}, _within(render.joined(piles), limits)
-        content = render.pdf(Page.from_json(body)) if order["of"] == "page" else body
-        pictures = list(render.images(content, int(order["dpi"])))
-        return {"sizes": [len(picture) for picture in pictures]}, _within(b"".join(pictures), limits)
+        return ORDERS[order["do"]](order, body, kept)
     except (MemoryError, SystemError):  # C code without memory may fail and forget to say why
         return {"kind": "memory"}, b""
     except _TooLarge:
@@ -76,8 +102,76 @@ def _answer(order: wire.Header, body: bytes, limits: Limits, added: list[Documen
         return {"kind": "log", "where": _place(error)}, b""
 
 
-def _within(content: bytes, limits: Limits) -> bytes:
-    if len(content) > limits.answer:
+def _pdf(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
+    return {}, _within(render.pdf(Page.from_json(body)), kept.limits.answer)
+
+
+def _images(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
+    content = render.pdf(Page.from_json(body)) if order["of"] == "page" else body
+    pictures = list(render.images(content, int(order["dpi"])))
+    return {"sizes": [len(picture) for picture in pictures]}, _within(b"".join(pictures), kept.limits.answer)
+
+
+def _learn(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
+    """Keep a page under its hash, compiled if it can be."""
+    if sha256(body).hexdigest() != order["page"]:
+        raise ValueError
+    page = Page.from_json(body)
+    compiled = stamp.compiled(page)
+    gc.collect()
+    kept.keep(order["page"], _Known(page, compiled, len(body) + (len(compiled.content) if compiled else 0)))
+    return {}, b""
+
+
+def _given(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
+    """Sheets of a page: those that cannot be stamped are empty, unless they are to be drawn."""
+    one = kept.known.get(order["page"])
+    if one is None:
+        return {"unknown": True}, b""
+    kept.known.move_to_end(order["page"])
+    sheets = []
+    for words in json.loads(body):
+        stamped = one.compiled.stamp(words) if one.compiled and not order["draw"] else None
+        drawn = render.pdf(one.page.with_words(words)) if order["draw"] else b""
+        sheets.append(stamped or drawn)
+    sizes = [len(sheet) for sheet in sheets]
+    return {"sizes": sizes, "drawn": order["draw"]}, _within(b"".join(sheets), kept.limits.whole)
+
+
+def _join(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
+    files = iter(wire.parts(body, [size for pile in order["piles"] for size in pile]))
+    piles = [[next(files) for _ in pile] for pile in order["piles"]]
+    return {}, _within(join.joined(piles), kept.limits.whole)
+
+
+def _check(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
+    return {"pages": join.checked(body)}, b""
+
+
+def _add(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
+    kept.added.append(render.laid_out(Page.from_json(body)))
+    return {"sides": len(kept.added[-1].pages)}, b""
+
+
+def _join_pages(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
+    piles = [[kept.added[place] for place in pile] for pile in order["piles"]]
+    return {}, _within(render.joined(piles), kept.limits.answer)
+
+
+ORDERS: dict[str, Callable[[wire.Header, bytes, _Kept], Answer]] = {
+    "pdf": _pdf,
+    "images": _images,
+    "learn": _learn,
+    "given": _given,
+    "join": _join,
+    "check": _check,
+    "add": _add,
+    "join_pages": _join_pages,
+}
+
+
+def _within(content: bytes, limit: int) -> bytes:
+    if len(content) > limit:
         raise _TooLarge
     return content
 

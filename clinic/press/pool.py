@@ -54,6 +54,10 @@ class Pool:
                 self._idle.append(reused)
                 self._free.notify()
 
+    def pids(self) -> list[int]:
+        with self._free:
+            return [one.child.pid for one in self._idle if one.child.alive]
+
     def close(self) -> None:
         """End the children that nobody uses; those that draw are ended by their makers."""
         with self._free:

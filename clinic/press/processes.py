@@ -251,7 +251,7 @@ class _Program:
         self._failure: Exception | None = None
         self._booted = threading.Thread(target=self._boot, args=(pages, limits), daemon=True)
         self._booted.start()
-        self._end = weakref.finalize(self, _end, self.channel, self.process)
+        self._end = weakref.finalize(self, _end, self.channel, self.process, self._booted)
 
     def end(self) -> int:
         """Kill it; also happens when nobody holds it any more, and at exit. The signal that ended it."""
@@ -279,9 +279,11 @@ class _Program:
             self._failure = PressError(frame[0]["kind"], frame[0]["where"])
 
 
-def _end(channel: socket.socket, process: "subprocess.Popen[bytes]") -> None:
+def _end(channel: socket.socket, process: "subprocess.Popen[bytes]", booted: threading.Thread) -> None:
     process.kill()
     process.wait()
+    if booted is not threading.current_thread():
+        booted.join(1)  # it may still wait at the channel: no number may be closed under it
     channel.close()
 
 

@@ -6,7 +6,7 @@ FONTCONFIG_FILE must be set before this module is imported: the engine reads its
 import io
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from pathlib import PurePath
@@ -21,7 +21,7 @@ from weasyprint.text.fonts import FontConfiguration
 from weasyprint.urls import FatalURLFetchingError, URLFetcher
 
 from clinic.domain.page import Page
-from clinic.press import actual_text
+from clinic.press import actual_text, engine
 
 VARIANT = "pdf/ua-1"
 POINTS_PER_INCH = 72
@@ -67,6 +67,7 @@ _ENGINE.addHandler(_RECORDS)
 _ENGINE.setLevel(logging.WARNING)
 _ENGINE.propagate = False
 actual_text.use()
+engine.use()
 
 
 def pdf(page: Page) -> bytes:
@@ -76,15 +77,26 @@ def pdf(page: Page) -> bytes:
     mail or telephone address, or an attachment; FatalURLFetchingError for anything that would have to be
     fetched.
     """
-    with _silence():
-        content: bytes = _laid_out(page).write_pdf(pdf_variant=VARIANT, finisher=_fill_empty_texts)
-    return content
+    with silence():
+        return written(_laid_out(page))
 
 
 def laid_out(page: Page) -> Document:
-    """A page on its way into a pack: checked and broken into sides, not written yet. Raises as `pdf` does."""
-    with _silence():
+    """A page that is checked and broken into sides, not written yet. Raises as `pdf` does."""
+    with silence():
         return _laid_out(page)
+
+
+def written(document: Document, change: Callable[[Document, Any], None] | None = None) -> bytes:
+    """The file of a laid out page; `change` may have its last say on the objects in it. To be called in `silence`."""
+
+    def finish(document: Document, file: Any) -> None:
+        _fill_empty_texts(document, file)
+        if change:
+            change(document, file)
+
+    content: bytes = document.write_pdf(pdf_variant=VARIANT, finisher=finish)
+    return content
 
 
 def joined(piles: Sequence[Sequence[Document]]) -> bytes:
@@ -94,7 +106,7 @@ def joined(piles: Sequence[Sequence[Document]]) -> bytes:
     """
     sides: list[Any] = []
     tongues: list[str] = []
-    with _silence():
+    with silence():
         for pile in piles:
             if len(sides) % 2:  # the back of the last pile's last sheet stays empty
                 sides += _empty_like(sides[-1])
@@ -109,7 +121,7 @@ def joined(piles: Sequence[Sequence[Document]]) -> bytes:
 
 
 def _laid_out(page: Page) -> Document:
-    source = HTML(string=page.html, url_fetcher=_NOTHING)
+    source = engine.Source(page.html, _NOTHING)
     styles = [_parsed(text) for text in page.styles]
     document = source.render(stylesheets=styles, font_config=_FONTS, pdf_variant=VARIANT)
     _check(document)
@@ -146,12 +158,12 @@ def warm(pages: Iterable[Page]) -> None:
 @lru_cache(maxsize=64)
 def _parsed(text: str) -> Any:
     # A style that the engine complains about must not be kept: the second use would be silent.
-    with _silence():
+    with silence():
         return CSS(string=text, font_config=_FONTS, url_fetcher=_NOTHING)
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Fail on any line that the engine logs inside the block."""
     _RECORDS.kept.clear()
     yield

@@ -46,13 +46,15 @@ def main(descriptor: int, mode: str) -> None:
 def _hand_out(channel: socket.socket, limits: Limits) -> None:
     pid, ours = _fork(channel, limits)
     while frame := wire.receive(channel):
-        if "ended" in frame[0]:  # killed by the caller; until now it kept its number, so nobody else was hit
+        if "ended" in frame[0]:  # killed by the caller
             ended_by = _reap(frame[0]["ended"])
             if frame[0]["tell"]:
                 wire.send(channel, {"signal": ended_by})
             continue
+        handle = os.pidfd_open(pid)
         wire.send(channel, {"pid": pid})
-        socket.send_fds(channel, [b"."], [ours.fileno()])
+        socket.send_fds(channel, [b"."], [ours.fileno(), handle])
+        os.close(handle)
         ours.close()
         pid, ours = _fork(channel, limits)
     os.kill(pid, signal.SIGKILL)

@@ -3,6 +3,7 @@
 A count of meetings alone is a secret: who comes is opened by the staff layer of one case and by nothing else.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal
@@ -140,12 +141,13 @@ def of_day(store: Store, token: str, day: date) -> list[Slot]:
     return [Slot(_local(store, start), code, "" if agenda else str(case)) for start, code, case in rows]
 
 
-def coming(store: Store, token: str) -> dict[str, datetime]:
-    """The next start of each own case that has one, by its id."""
+def coming(store: Store, token: str, cases: Iterable[str]) -> dict[str, datetime]:
+    """The next start of each of these own cases that has one, by its id."""
     with unit_of_work(store, token) as session:
         audit.note(session, "caseload.view")
         nearest = func.min(Row.start, type_=Row.start.type)
-        wanted = select(Row.case_id, nearest).where(Row.start >= store.clock()).group_by(Row.case_id)
+        mine = Row.case_id.in_([ident(one) for one in cases])
+        wanted = select(Row.case_id, nearest).where(mine, Row.start >= store.clock()).group_by(Row.case_id)
         return {str(case): _local(store, start) for case, start in session.execute(wanted)}
 
 

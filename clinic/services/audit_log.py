@@ -4,13 +4,13 @@ Lines are sealed, so filters other than the day are looked at after opening, in 
 number of lines and says where to go on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from clinic.domain.errors import Denied
@@ -25,6 +25,7 @@ GROUPS: Final = tuple(sorted({verb.split(".")[0] for verb in audit.VERBS}))
 SHOWN: Final = 50  # lines on a page
 LOOKED_AT: Final = 5_000  # lines opened for a page
 _BATCH: Final = 500
+_NEVER: Final = 2**62  # no line has this number
 _IDS: Final = frozenset({"verb", "account", "target", "case", "record", "wrote", "when", "seq", "day", "why", "tried"})
 
 
@@ -82,20 +83,21 @@ def page(store: Store, token: str, filters: Filters | None = None, before: int |
             raise Denied
         names = {str(id_): display for id_, display in session.execute(select(Account.id, Account.display))}
         signs = {str(id_): name for id_, name in session.execute(select(Account.id, Account.name))}
-        codes = {str(id_): code for id_, code in session.execute(select(Case.id, Case.code))}
-        found: list[Line] = []
+        case, span = _case_of(session, wanted), _span(session, wanted)
+        found: list[Mapping[str, Any]] = []
         looked_at, at = 0, before
         while len(found) < SHOWN and looked_at < LOOKED_AT:
-            rows = _older(session, wanted, at)
+            rows = _older(session, span, at)
             if not rows:
-                return Page(tuple(found), None)
+                at = None
+                break
             looked_at, at = looked_at + len(rows), rows[-1].seq
-            for one in store.keyholder.audit_open(token, rows):
-                if _fits(one, wanted, names, signs, codes):
-                    found.append(_line(one, names, codes))
+            opened = store.keyholder.audit_open(token, rows)
+            found += [one for one in opened if _fits(one, wanted, case, names, signs)]
         if len(found) > SHOWN:
-            found, at = found[:SHOWN], found[SHOWN - 1].seq
-        return Page(tuple(found), at)
+            found, at = found[:SHOWN], found[SHOWN - 1]["seq"]
+        codes = _codes(session, found)
+        return Page(tuple(_line(one, names, codes) for one in found), at)
 
 
 def staff(store: Store, token: str) -> list[tuple[str, str]]:
@@ -107,29 +109,51 @@ def staff(store: Store, token: str) -> list[tuple[str, str]]:
     return [(name, display) for name, display in rows]
 
 
-def _older(session: Session, wanted: Filters, before: int | None) -> list[Audit]:
+def _case_of(session: Session, wanted: Filters) -> str:
+    """The id of the case that is looked for; a word that is no id where there is none of this code."""
+    if not wanted.case:
+        return ""
+    return str(session.scalar(select(Case.id).where(Case.code == wanted.case.strip().upper())) or "none")
+
+
+def _span(session: Session, wanted: Filters) -> tuple[int | None, int | None]:
+    """The first and last number of the days looked for: lines are read along their numbers."""
+    low, high = func.min(Audit.seq), func.max(Audit.seq)
+    since = session.scalar(select(low).where(Audit.day >= wanted.since)) if wanted.since else None
+    until = session.scalar(select(high).where(Audit.day <= wanted.until)) if wanted.until else None
+    return (since or _NEVER) if wanted.since else None, (until or 0) if wanted.until else None
+
+
+def _older(session: Session, span: tuple[int | None, int | None], before: int | None) -> list[Audit]:
     query = select(Audit).order_by(Audit.seq.desc()).limit(_BATCH)
     if before is not None:
         query = query.where(Audit.seq < before)
-    if wanted.since is not None:
-        query = query.where(Audit.day >= wanted.since)
-    if wanted.until is not None:
-        query = query.where(Audit.day <= wanted.until)
+    first, last = span
+    if first is not None:
+        query = query.where(Audit.seq >= first)
+    if last is not None:
+        query = query.where(Audit.seq <= last)
     rows = list(session.scalars(query))
     session.expunge_all()
     return rows
 
 
+def _codes(session: Session, found: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Codes of the cases on this page, as far as they are this account's."""
+    named = {UUID(one["case"]) for one in found if one.get("case")}
+    return {str(id_): code for id_, code in session.execute(select(Case.id, Case.code).where(Case.id.in_(named)))}
+
+
 def _fits(
     one: Mapping[str, Any],
     wanted: Filters,
+    case: str,
     names: Mapping[str, str],
     signs: Mapping[str, str],
-    codes: Mapping[str, str],
 ) -> bool:
     if wanted.group and one["verb"].split(".")[0] != wanted.group:
         return False
-    if wanted.case and codes.get(one.get("case", ""), "") != wanted.case.strip().upper():
+    if case and one.get("case") != case:
         return False
     if wanted.account:
         people = {one.get("account", ""), one.get("target", "")} - {""}

@@ -123,7 +123,7 @@ def _members(store: Store, anchor: Mapping[str, Any]) -> Iterator[tuple[str, Ite
 
 def _database(store: Store) -> Iterator[bytes]:
     if database_file(store.settings.database_url) is None:
-        yield from _dump(make_url(store.settings.database_url))
+        yield from _dump(make_url(store.settings.upkeep_database_url))
         return
     _sweep(store.settings.instance)
     path = store.settings.instance / f"{SNAPSHOT}{os.urandom(4).hex()}"

@@ -1,6 +1,7 @@
 """Cases: open one, the caseload, one case's page and card."""
 
 import secrets
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
@@ -18,9 +19,11 @@ from clinic.persistence.keyholder import LIST_LIMIT, KeyView, request
 from clinic.persistence.models import Case, Record
 from clinic.persistence.store import Store
 from clinic.services import rulings
+from clinic.services.paging import SIZE, Page, Place, cut, paged
 from clinic.services.unit_of_work import ident, unit_of_work
 
 PARTNERS: Final = ("a", "b")
+CODE_DIGITS: Final = 8  # at most
 Layer = Literal["case", "staff"]
 
 
@@ -70,7 +73,7 @@ def name(store: Store, token: str, case_id: str) -> CaseName:
     """The code of an own case. NotFound for an unknown and a foreign case alike."""
     with unit_of_work(store, token) as session:
         audit.note(session, "case.view", case=case_id)
-        row = session.get(Case, ident(case_id))
+        row = session.execute(select(Case.id, Case.code).where(Case.id == ident(case_id))).one_or_none()
         if row is None:
             raise NotFound
         return CaseName(str(row.id), row.code)
@@ -109,6 +112,27 @@ def caseload(store: Store, token: str, archived: bool = False) -> list[CasePage]
         with request():
             pages += _lines(store, token, rows[start : start + LIST_LIMIT], unfinished)
     return pages
+
+
+def caseload_page(store: Store, token: str, place: Place | None = None, archived: bool = False) -> Page[CasePage]:
+    """The same, a page at a time. Without `unfinished`: no page shows it."""
+    with unit_of_work(store, token) as session:
+        audit.note(session, "caseload.view")
+        how = cut(session, place or Place())
+        # Columns and no objects: each object of a case is looked up anew in the scope.
+        wanted = select(Case.id, Case.code, Case.touched_on, Case.archived, Case.rev, Case.card)
+        found = paged(session.execute(how.of(wanted.where(Case.archived.is_(archived)), SIZE)).all(), how)
+        return Page(tuple(_lines(store, token, found.lines, {})), found.before, found.after)
+
+
+def find(store: Store, token: str, code: str) -> CaseName:
+    """The case with this code, also one that was put away. NotFound for an unknown and a foreign code alike."""
+    with unit_of_work(store, token) as session:
+        audit.note(session, "caseload.view")
+        row = session.execute(select(Case.id, Case.code).where(Case.code == _typed(code))).one_or_none()
+        if row is None:
+            raise NotFound
+        return CaseName(str(row.id), row.code)
 
 
 def case_page(store: Store, token: str, case_id: str, layer: Layer = "case") -> CasePage:
@@ -165,7 +189,16 @@ def write_card(row: Case, view: KeyView, card: Mapping[str, Any], today: date) -
     row.card, row.rev, row.touched_on = view.seal_card(row.rev + 1, card), row.rev + 1, today
 
 
-def _lines(store: Store, token: str, rows: Sequence[Case], unfinished: Mapping[UUID, int]) -> list[CasePage]:
+def _typed(code: str) -> str:
+    """A code as it stands in the table, however it was typed; the letter may be left out."""
+    letters = "".join(unicodedata.normalize("NFKC", code).upper().split())
+    digits = letters.removeprefix("K").lstrip("-\u2010\u2011\u2013")
+    if not digits.isdecimal() or len(digits) > CODE_DIGITS:
+        return ""
+    return "K-" + "".join(str(unicodedata.decimal(one)) for one in digits)
+
+
+def _lines(store: Store, token: str, rows: Sequence[Any], unfinished: Mapping[UUID, int]) -> list[CasePage]:
     views = store.keyholder.open_list(token, [row.id for row in rows])
     return [_page(row, views[row.id], staff=False, unfinished=unfinished.get(row.id, 0)) for row in rows]
 
@@ -176,7 +209,7 @@ def _unfinished(session: Session) -> dict[UUID, int]:
     return {case_id: number for case_id, number in session.execute(counted)}
 
 
-def _page(row: Case, view: KeyView, staff: bool, unfinished: int = 0) -> CasePage:
+def _page(row: Any, view: KeyView, staff: bool, unfinished: int = 0) -> CasePage:
     card = view.open_card(row)
     partners = {one: _partner(card["partners"][one], staff) for one in PARTNERS}
     ruling = card.get("ruling") or {} if staff else {}

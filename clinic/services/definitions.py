@@ -45,6 +45,14 @@ def definition(id_: str) -> Definition:
     return found
 
 
+def alone(id_: str) -> Definition:
+    """The same, and no other is read: for a command that prints one. NotFound if there is none."""
+    path = next((one for one in shipped_files() if one.stem == id_), None)
+    if path is None:
+        raise NotFound
+    return read(path)
+
+
 def shipped_files() -> list[Path]:
     """The TOML files of forms/ and forms/worksheets/ that are definitions."""
     root = resources.forms()

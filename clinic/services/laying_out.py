@@ -21,7 +21,8 @@ from clinic.i18n.catalogue import Books, Catalogue, catalogue
 from clinic.i18n.locales import NAMES
 from clinic.press import fonts
 from clinic.press.press import Press, PressError
-from clinic.services import definitions
+from clinic.services import blank_cache, definitions
+from clinic.services.blank_cache import Blank, Blanks
 from clinic.services.readiness import readiness
 
 HELP_LINES: Final = "help_lines"  # what a block's `prefill` calls the clinic's own words
@@ -54,22 +55,33 @@ def blank(
     own: Definition | None = None,
     settings: Settings | None = None,
     books: Books = catalogue,
+    blanks: Blanks | None = None,
 ) -> Printed:
     """A blank sheet, shipped or the clinic's own: no case, no code. Says why it refuses.
 
-    `settings`: the clinic's, for its letterhead and help lines. `books`: what each language says.
+    `settings`: the clinic's, for its letterhead and help lines. `books`: what each language says. `blanks`: where those
+    are kept that printed before.
     """
-    page = blank_page(job, print_when, own or definitions.definition(job.sheet), settings, books)
-    return Printed(drawn(lambda: press.blank(page)))
-
-
-def blank_page(
-    job: PrintJob, print_when: str, definition: Definition, settings: Settings | None = None, books: Books = catalogue
-) -> Page:
-    """The page of a blank. Raises Refused, Usage, Unprintable."""
+    definition = own or definitions.definition(job.sheet)
     if not definition.blank:
         raise Refused("refused_blank", sheet=definition.id)
     known_languages(job)
+    key = ""
+    if blanks is not None:
+        wanted = blank_cache.choice(job, print_when, settings)
+        key = blanks.key(wanted, definition.sha.encode(), [books(tag).mark for tag in job.tags])
+        if found := blanks.get(key):
+            return Printed(found.pdf)
+    page = _blank_page(definition, job, print_when, settings, books)
+    made = Printed(drawn(lambda: press.blank(page)))
+    if blanks is not None:
+        blanks.keep(key, Blank(made.pdf))
+    return made
+
+
+def _blank_page(
+    definition: Definition, job: PrintJob, print_when: str, settings: Settings | None, books: Books
+) -> Page:
     job = language(definition, job, print_when, books)
     lines = settings.letterhead if settings and job.letterhead else ()
     return laid_out(sheet(definition, None, job, settings=settings), job, [books(tag) for tag in job.tags], "", lines)

@@ -1,23 +1,28 @@
-"""`clinic print`: one sheet on the command line; what it is goes to stderr before it is printed."""
+"""`clinic print`: one sheet on the command line; what it is goes to stderr before it is printed.
+
+A blank that was printed before comes from the disk, and a new one needs no database: what only a case needs is imported
+when there is one, and the press starts before anything else.
+"""
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from clinic.config import Paper, Settings
+from clinic import resources
 from clinic.domain.audience import Recipient
 from clinic.domain.errors import NotFound, Usage
-from clinic.persistence.store import Store
-from clinic.press.press import Press
-from clinic.services import cases, preflight, print_sheet, terminal
-from clinic.services.definitions import definition as shipped
-from clinic.services.prints import PrintJob
-from clinic.services.readiness import readiness
+from clinic.domain.print_job import PrintJob
+from clinic.services import blank_cache
+from clinic.services.blank_cache import Blank, Blanks
+
+if TYPE_CHECKING:
+    from clinic.config import Settings
+    from clinic.press.press import Press
 
 
 def from_command_line(
-    settings: Settings | None,
+    settings: "Settings | None",
     sheet: str,
     case: str | None,
     to: Recipient | None,
@@ -37,10 +42,8 @@ def from_command_line(
 
     What the sheet is goes to `say` before it is printed; with `show` that is all, and there are no bytes.
     """
-    usual: Paper = settings.paper if settings else "a4"
-    print_when = settings.print_when if settings else "reviewed"
-    lines = settings.letterhead if settings else ()
-    if letterhead and not lines:
+    usual = settings.paper if settings else "a4"
+    if letterhead and not (settings and settings.letterhead):
         raise Usage("No letterhead is set: write its lines into config.toml, and name the instance.")
     job = PrintJob(
         sheet,
@@ -53,24 +56,58 @@ def from_command_line(
         draft,
         letterhead=letterhead,
     )
+    if case is None:
+        made = _blank(settings, job)
+        say(made.said)
+        return b"" if show else made.pdf
+    if settings is None:
+        raise Usage("name the instance that has the case")
+    from clinic.press.press import Press
+
     press = Press()
     press.start()
     try:
-        if case is None:
-            made = print_sheet.blank(press, job, print_when, settings=settings)
-            states = (readiness(shipped(sheet), tag, print_when) for tag in job.tags)
-            say(", ".join([f"{sheet}, blank", *(f"{one.locale} {one.state}" for one in states)]))
-            return b"" if show else made.pdf
-        if settings is None:
-            raise Usage("name the instance that has the case")
         return _of_case(settings, press, account, token, case, job, show, say)
     finally:
         press.stop()
 
 
+def _blank(settings: "Settings | None", job: PrintJob) -> Blank:
+    """A blank as it was printed before, or drawn now."""
+    print_when = settings.print_when if settings else "reviewed"
+    wanted = blank_cache.choice(job, print_when, settings)
+    blanks = Blanks((settings.cache if settings else resources.cache()) / "blanks")
+    texts = blank_cache.filed(wanted)
+    key = blanks.key(wanted, texts[0], texts[1:]) if texts else ""
+    found = blanks.get(key) if key else None
+    if found is None:
+        found = _drawn(settings, job, print_when)
+        if key and texts == blank_cache.filed(wanted):  # nobody changed it meanwhile
+            blanks.keep(key, found)
+    return found
+
+
+def _drawn(settings: "Settings | None", job: PrintJob, print_when: str) -> Blank:
+    """A blank that is drawn now; the press warms up while the page is laid out."""
+    from clinic.press.press import Press
+
+    press = Press()
+    press.start()
+    try:
+        from clinic.services import definitions, laying_out
+        from clinic.services.readiness import readiness
+
+        own = definitions.alone(job.sheet)
+        pdf = laying_out.blank(press, job, print_when, own, settings).pdf
+        states = (readiness(own, tag, print_when) for tag in job.tags)
+        return Blank(pdf, ", ".join([f"{job.sheet}, blank", *(f"{one.locale} {one.state}" for one in states)]))
+    finally:
+        press.stop()
+
+
 def _of_case(
-    settings: Settings,
-    press: Press,
+    settings: "Settings",
+    press: "Press",
     account: str | None,
     file: Path | None,
     code: str,
@@ -79,6 +116,9 @@ def _of_case(
     say: Callable[[str], None],
 ) -> bytes:
     """A sheet of the case with this code, in a session that ends with it, or in that of a token file."""
+    from clinic.persistence.store import Store
+    from clinic.services import cases, preflight, print_sheet, terminal
+
     store = Store.attach(settings, prompt=sys.stdin.isatty())
     try:
         with terminal.signed_in(store, account, file) as token:

@@ -116,7 +116,7 @@ def opened(store: Store, token: str, case_id: str, job: PrintJob, print_when: st
 
     A signed agreement prints in the words and the language it was signed in, whatever language is asked for.
     """
-    laying_out.known_languages(job)  # before the gate: an unknown language is refused alike for an open and a closed sheet
+    laying_out.known_languages(job)  # before the gate: refused alike for an open and a closed sheet
     try:
         paper = records.for_recipient(store, token, case_id, job.recipient, job.sheet, job.record)
         definition, answers = paper.definition, paper.answers

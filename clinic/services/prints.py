@@ -1,6 +1,6 @@
 """What went out: a row for every sheet of a case, its code only as a tag, the rest sealed for its recipient."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -48,8 +48,10 @@ def note(store: Store, token: str, case_id: str, code: str, job: PrintJob, *more
         session.add(_row(store, token, one))
 
 
-def note_all(store: Store, token: str, wanted: Sequence[Note]) -> list[int]:
-    """The same for many that leave together: all rows or none.
+def note_all(
+    store: Store, token: str, wanted: Sequence[Note], also: Callable[[Session], None] = lambda _: None
+) -> list[int]:
+    """The same for many that leave together: all rows or none. `also` is done with the rows, in their transaction.
 
     The places of those whose gate closed since; then nothing is stored. Each is sealed in a request of its own.
     """
@@ -70,6 +72,7 @@ def note_all(store: Store, token: str, wanted: Sequence[Note]) -> list[int]:
                     _said(session, wanted[place])
                 raise Refused
             session.add_all(rows)
+            also(session)
     except Refused:
         if not refused:
             raise

@@ -1,6 +1,6 @@
 """Whether a definition may print in a language: complete, reviewed, fonts there."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -49,9 +49,12 @@ def readiness(definition: Definition, tag: str, print_when: str, book: Catalogue
     return Readiness(tag, state, False, not held, WHY_NOT.get(state, "it is not approved yet"))
 
 
-def languages(definition: Definition, print_when: str, books: Books = catalogue) -> tuple[Readiness, ...]:
-    """Every language the product has, for one definition."""
-    return tuple(readiness(definition, one.tag, print_when, books(one.tag)) for one in translated())
+def languages(
+    definition: Definition, print_when: str, books: Books = catalogue, among: Collection[str] | None = None
+) -> tuple[Readiness, ...]:
+    """Every language the product has, or those of them that are named, for one definition."""
+    tags = (one.tag for one in translated() if among is None or one.tag in among)
+    return tuple(readiness(definition, tag, print_when, books(tag)) for tag in tags)
 
 
 def least(definition: Definition, print_when: str, draft: bool = False) -> State:

@@ -150,9 +150,10 @@ def all_opened(session: Session, view: KeyView) -> list[Opened]:
         left = _left(view, by_record[row.id])
         parts = {scope: one for one in left if (scope := view.scope_of(one.key_id)) is not None}
         if len(parts) == len(left) and (parts or not by_record[row.id]):
-            head = view.open_head(row)
-            found.append(Opened(row, head, parts, texts.read(session, head.sha)))
-    return sorted(found, key=lambda one: (one.head.held_on, one.head.created))
+            found.append((row, view.open_head(row), parts))
+    known = texts.read_all(session, {head.sha for _, head, _ in found})
+    every = [Opened(row, head, parts, known[head.sha]) for row, head, parts in found]
+    return sorted(every, key=lambda one: (one.head.held_on, one.head.created))
 
 
 def _left(view: KeyView, rows: Iterable[Part]) -> list[Part]:

@@ -27,7 +27,7 @@ from sqlalchemy.orm import Session
 
 from clinic.config import CONFIG_FILE, DATABASE_FILE, Settings
 from clinic.domain.errors import ClinicError, Usage, VaultLocked
-from clinic.persistence import audit, files, schema, slots, texts, vault
+from clinic.persistence import audit, files, row_security, schema, slots, texts, vault
 from clinic.persistence import store as stores
 from clinic.persistence.engine import database_file, touch
 from clinic.persistence.keyholder import lacking_system_rows
@@ -41,6 +41,7 @@ READY: Final = "restored.json"  # in the new folder: it is whole, and the old on
 _RESTORING, _BEFORE = "restoring", "before-restore"
 _NEW_SCHEMA, _OLD_SCHEMA = "clinic_restoring", "clinic_before_restore"
 _PATIENCE: Final = 5.0  # s
+_LEFT_OUT: Final = ("\\", "--", "CREATE SCHEMA public", "COMMENT ON SCHEMA public")
 _COPY: Final = re.compile(r"COPY .* FROM stdin;\s*\Z")
 _WIPED: Final = (SignedIn, Throttle, Grant)  # what was in force on the day of the backup is not any more
 
@@ -187,7 +188,7 @@ def _made(settings: Settings, file: Path, about: About, recovery: slots.Opener, 
     nonce = secrets.token_hex(8)
     files.write_new(new / READY, json.dumps({"nonce": nonce, "made_on": about.made_on}))
     if database_file(settings.database_url) is None:
-        _switch_schema(make_url(settings.database_url), nonce)
+        _switch_schema(make_url(settings.upkeep_database_url), nonce)
     return erased
 
 
@@ -199,7 +200,7 @@ def _unpack(settings: Settings, file: Path, recovery: slots.Opener, new: Path) -
             if database_file(settings.database_url) is not None:
                 _write(new / DATABASE_FILE, content)
             else:
-                _load(make_url(settings.database_url), content)
+                _load(make_url(settings.upkeep_database_url), content)
 
 
 def _write(path: Path, content: Iterator[bytes]) -> None:
@@ -258,8 +259,11 @@ def _keep_list(path: Path, text: bytes) -> None:
 def _settings(settings: Settings, new: Path) -> Settings:
     if database_file(settings.database_url) is not None:
         return replace(settings, instance=new, database_url=f"sqlite:///{new / DATABASE_FILE}")
-    url = make_url(settings.database_url).update_query_dict({"options": f"-csearch_path={_NEW_SCHEMA}"})
-    return replace(settings, instance=new, database_url=url.render_as_string(hide_password=False))
+    url = make_url(settings.upkeep_database_url).update_query_dict({"options": f"-csearch_path={_NEW_SCHEMA}"})
+    there = url.render_as_string(hide_password=False)
+    return replace(
+        settings, instance=new, database_url=there, owner_database_url="", keyholder_database_url=""
+    )
 
 
 # --------------------------------------------------------------------------- what stands in the way
@@ -275,7 +279,7 @@ def _refuse(settings: Settings, about: About) -> None:
     elif settings.instance.exists() and any(one.name != CONFIG_FILE for one in settings.instance.iterdir()):
         raise NotRestored(f"{settings.instance} holds something that is no instance. Choose an empty folder.")
     if kind == "postgresql":
-        _refuse_others(make_url(settings.database_url))
+        _refuse_others(make_url(settings.upkeep_database_url))
 
 
 def _demo(settings: Settings) -> bool:
@@ -348,7 +352,7 @@ def _committed(settings: Settings, new: Path) -> bool:
     if not settings.instance.exists() or database_file(settings.database_url) is not None:
         return True
     nonce = json.loads((new / READY).read_text(encoding="utf-8"))["nonce"]
-    with closing(_connect(make_url(settings.database_url))) as connection:
+    with closing(_connect(make_url(settings.upkeep_database_url))) as connection:
         found = connection.execute("SELECT obj_description('public'::regnamespace)").fetchone()
     return bool(found and found[0] == f"restored {nonce}")
 
@@ -391,6 +395,11 @@ def _switch_schema(url: URL, nonce: str) -> None:
         connection.execute(f"ALTER SCHEMA public RENAME TO {_OLD_SCHEMA}")
         connection.execute(f"ALTER SCHEMA {_NEW_SCHEMA} RENAME TO public")
         connection.execute(f"COMMENT ON SCHEMA public IS 'restored {nonce}'")  # ours: hexadecimal digits
+        row_security.install(lambda statement: _rows(connection.execute(statement)))
+
+
+def _rows(cursor: Any) -> Any:
+    return cursor.fetchall() if cursor.description else []
 
 
 def _script(content: Iterator[bytes]) -> Iterator[str]:
@@ -432,9 +441,16 @@ def _feed(process: Any, content: Iterator[bytes], failed: list[BaseException]) -
 
 
 def _run(connection: Any, lines: Iterator[str]) -> None:
-    """Run a script of pg_dump's: statements as they come, COPY with its rows. psql's own commands are left out."""
+    """Run a script of pg_dump's: statements as they come, COPY with its rows. psql's own commands are left out.
+
+    So are policies: they name roles that may not be here, and are made anew at the end.
+    """
     statement: list[str] = []
+    policy = False
     for line in lines:
+        if policy or line.startswith("CREATE POLICY "):
+            policy = not line.endswith(";\n")
+            continue
         if _COPY.match(line):
             _execute(connection, statement)
             with connection.cursor().copy(line) as copy:
@@ -442,7 +458,7 @@ def _run(connection: Any, lines: Iterator[str]) -> None:
                     if row == "\\.\n":
                         break
                     copy.write(row)
-        elif not line.startswith(("\\", "--", "CREATE SCHEMA public", "COMMENT ON SCHEMA public")):
+        elif not line.startswith(_LEFT_OUT) and not line.endswith(" ENABLE ROW LEVEL SECURITY;\n"):
             statement.append(line)
     _execute(connection, statement)
 

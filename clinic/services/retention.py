@@ -11,10 +11,11 @@ from sqlalchemy import select
 
 from clinic.domain.errors import Invalid
 from clinic.persistence import audit
-from clinic.persistence.keyholder import LIST_LIMIT
+from clinic.persistence.keyholder import LIST_LIMIT, KeyView
 from clinic.persistence.models import Case
 from clinic.persistence.store import Store
 from clinic.services import cases
+from clinic.services.paging import Page, Place, cut, paged
 from clinic.services.unit_of_work import ident, unit_of_work
 
 LONGEST_REASON: Final = 500
@@ -73,24 +74,37 @@ def keep_until(store: Store, token: str, case_id: str, day: str) -> None:
     _write(store, token, case_id, {"retention_until": day}, "retention.until")
 
 
-def due(store: Store, token: str) -> list[Due]:
-    """Own cases whose time is over, and that no hold keeps: for a person to decide on. The longest waiting first."""
-    found = []
+def due(store: Store, token: str, place: Place | None = None) -> Page[Due]:
+    """Own cases whose time is over, and that no hold keeps: for a person to decide on. The longest waiting first.
+
+    The day stands in the sealed card, so a page looks at so many cases as one list may open, the longest untouched
+    first, and may find none of them due.
+    """
     with unit_of_work(store, token) as session:
         audit.note(session, "caseload.view")
-        who = store.keyholder.who(token)
-        rows = session.scalars(select(Case).where(Case.counsellor_id == who.account)).all()
-        for start in range(0, len(rows), LIST_LIMIT):
-            some = rows[start : start + LIST_LIMIT]
-            views = store.keyholder.open_list(token, [row.id for row in some])
-            for row in some:
-                known = kept(row, views[row.id].open_card(row), store.settings.retention_years)
-                if not known.hold and not known.closed_on and known.over_on <= store.today():
-                    found.append(Due(str(row.id), row.code, row.touched_on, known.over_on))
-    return sorted(found, key=lambda one: (one.over_on, one.code))
+        how = cut(session, place or Place(), newest_first=False)
+        wanted = select(Case.id, Case.code, Case.touched_on, Case.rev, Case.card)
+        rows = [  # each along the index
+            row
+            for archived in (False, True)
+            for row in session.execute(how.of(wanted.where(Case.archived.is_(archived)), LIST_LIMIT)).all()
+        ]
+        found = paged(rows, how, LIST_LIMIT)
+        views = store.keyholder.open_list(token, [row.id for row in found.lines])
+        known = [(row, _kept(row, views[row.id], store)) for row in found.lines]
+    over = [
+        Due(str(row.id), row.code, row.touched_on, one.over_on)
+        for row, one in known
+        if not one.hold and not one.closed_on and one.over_on <= store.today()
+    ]
+    return Page(tuple(sorted(over, key=lambda one: (one.over_on, one.code))), found.before, found.after)
 
 
-def kept(row: Case, card: dict[str, Any], years: int) -> Kept:
+def _kept(row: Any, view: KeyView, store: Store) -> Kept:
+    return kept(row, view.open_card(row), store.settings.retention_years)
+
+
+def kept(row: Any, card: dict[str, Any], years: int) -> Kept:
     """The same from an opened card."""
     hold, until = card.get("legal_hold") or {}, str(card.get("retention_until") or "")
     over = date.fromisoformat(until) if until else _after(row.touched_on, years)

@@ -11,6 +11,7 @@ from clinic.domain.definition import Definition
 from clinic.domain.errors import ClinicError, Denied, NotFound, Refused, SecondPerson, StepUp
 from clinic.persistence import audit
 from clinic.persistence.keyholder import request
+from clinic.persistence.keyview import forget_who
 from clinic.persistence.scope import Scope, ScopedSession
 from clinic.persistence.store import Store
 from clinic.services.shelf import on_shelf
@@ -60,6 +61,7 @@ def unit_of_work(
                     session.flush()
                     _append(store, session)
                     session.commit()
+                    forget_who()
             except REFUSALS as error:
                 session.rollback()
                 if scope is not None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from clinic.domain.errors import Usage
 from clinic.persistence import files
 
-SECRET: Final = "clinic-worker-secret-1"
+PRIVATE: Final = "clinic-worker-secret-1"
 PUBLIC: Final = "clinic-worker-1"
 KEY_BYTES: Final = 32
 PRINT_BYTES: Final = 20  # of the fingerprint: 32 letters and digits
@@ -26,9 +26,11 @@ def make(path: Path) -> bytes:
     _refuse_checkout(path)
     key = X25519PrivateKey.generate()
     try:
-        files.write_new(path, f"{SECRET}:{base64.urlsafe_b64encode(key.private_bytes_raw()).decode()}\n")
+        files.write_new(path, f"{PRIVATE}:{base64.urlsafe_b64encode(key.private_bytes_raw()).decode()}\n")
     except FileExistsError:
-        raise Usage(f"There is a file {path} already. A machine keeps its key; for a new one name another file.") from None
+        raise Usage(
+            f"There is a file {path} already. A machine keeps its key; for a new one name another file."
+        ) from None
     except OSError as error:
         raise Usage(f"{path} cannot be written ({error.strerror}).") from None
     return key.public_key().public_bytes_raw()
@@ -42,7 +44,7 @@ def read(path: Path) -> X25519PrivateKey:
         text = path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
         raise Usage(f"There is no key in {path}. Make one: clinic worker init --key {path}") from None
-    return X25519PrivateKey.from_private_bytes(_decoded(text, SECRET, f"{path} holds no key of a print machine."))
+    return X25519PrivateKey.from_private_bytes(_decoded(text, PRIVATE, f"{path} holds no key of a print machine."))
 
 
 def public(key: X25519PrivateKey) -> bytes:

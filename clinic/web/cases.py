@@ -3,6 +3,7 @@
 from collections.abc import Container, Mapping
 from dataclasses import replace
 from typing import Any, Final
+from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -14,17 +15,19 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
 from clinic.domain.definition import Definition
-from clinic.domain.errors import Conflict
+from clinic.domain.errors import Conflict, NotFound
 from clinic.i18n.locales import translated
 from clinic.services import appointments, cases, choices, prints, records, sessions, supervision
 from clinic.services.cases import PartnerCard
 from clinic.services.couple import couple_view
+from clinic.services.paging import Place
 from clinic.services.records import RecordLine
 from clinic.services.shelf import active
 from clinic.services.spoken import book
 from clinic.web import appointments as meetings
 from clinic.web import homework
 from clinic.web.clinic import settings, store
+from clinic.web.doors import home
 from clinic.web.formulation import waiting
 from clinic.web.session import token
 
@@ -119,11 +122,24 @@ class CardForm(CaseForm):
 
 
 @bp.get("/")
-def caseload() -> ResponseReturnValue:
-    """The counsellor's own cases: code, languages, day of the last change."""
-    coming = appointments.coming(store(), token())
-    listed = cases.caseload(store(), token())
-    return render_template("web/cases/caseload.html", cases=listed, coming=coming, clock=meetings.clock)
+@bp.get("/cases/after/<uuid:case_id>")
+@bp.get("/cases/before/<uuid:case_id>", defaults={"back": True})
+def caseload(case_id: UUID | None = None, back: bool = False) -> ResponseReturnValue:
+    """The counsellor's own cases: code, languages, day of the last change. From a case on, if one is named."""
+    listed = cases.caseload_page(store(), token(), Place(case_id, back))
+    coming = appointments.coming(store(), token(), [one.id for one in listed.lines])
+    return render_template("web/cases/caseload.html", listed=listed, coming=coming, clock=meetings.clock)
+
+
+@bp.post("/cases/find")
+def find() -> ResponseReturnValue:
+    """The case with the code that was typed. By POST, so that no code stands in an address."""
+    try:
+        found = cases.find(store(), token(), request.form.get("code", ""))
+    except NotFound:
+        flash(_("No case of yours has this code. Look at it again."))
+        return redirect(home(), 303)
+    return redirect(url_for("cases.page", case_id=found.id), 303)
 
 
 @bp.route("/cases/new", methods=["GET", "POST"])

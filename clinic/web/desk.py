@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 from typing import Any, Final
+from uuid import UUID
 
 from flask import Blueprint, Flask, flash, g, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
@@ -14,7 +15,7 @@ from flask_babel import gettext as _
 from clinic.domain.audience import RECIPIENTS
 from clinic.domain.errors import ClinicError, Conflict, Denied, NotFound
 from clinic.i18n.locales import locale, translated
-from clinic.services import break_glass, cases, notices, previews, records, second_person, supervision, team
+from clinic.services import break_glass, cases, notices, paging, previews, records, second_person, supervision, team
 from clinic.services.prints import PrintJob
 from clinic.services.records import RecordLine
 from clinic.services.shelf import active, on_shelf
@@ -186,9 +187,12 @@ def end_grant(grant_id: object) -> ResponseReturnValue:
 
 
 @bp.get("/supervision")
-def supervision_list() -> ResponseReturnValue:
-    """The cases of the counsellors this person supervises."""
-    return render_template("web/desk/supervision.html", cases=supervision.cases(store(), token()))
+@bp.get("/supervision/after/<uuid:case_id>")
+@bp.get("/supervision/before/<uuid:case_id>", defaults={"back": True})
+def supervision_list(case_id: UUID | None = None, back: bool = False) -> ResponseReturnValue:
+    """The cases of the counsellors this person supervises. From a case on, if one is named."""
+    listed = supervision.cases(store(), token(), paging.Place(case_id, back))
+    return render_template("web/desk/supervision.html", listed=listed)
 
 
 @bp.get("/look/<uuid:case_id>")

@@ -104,8 +104,11 @@ DOORS: Final[dict[str, Door]] = {
     "team.change": Door(ADMIN),
     "team.glass": Door(ADMIN),
     "team.hand_over": Door(ALONGSIDE),
+    "machines.page": Door(ADMIN),
+    "machines.revoke": Door(ADMIN),
     # cases
     "cases.caseload": Door(COUNSELLOR),
+    "cases.find": Door(WRITERS),
     "cases.new": Door(COUNSELLOR),
     "cases.page": Door(COUNSELLOR),
     "cases.work": Door(COUNSELLOR),

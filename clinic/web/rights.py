@@ -1,6 +1,7 @@
 """What the two of a couple may ask for: a copy, a correction, erasure; how long a case is kept; and the backups."""
 
 from typing import Any, Final
+from uuid import UUID
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -10,6 +11,7 @@ from flask_babel import lazy_gettext
 from clinic.domain.errors import ClinicError, Denied, Invalid, NotFound, Refused, SecondPerson
 from clinic.services import backup, cases, erase, export, retention, second_person
 from clinic.services.export import Export
+from clinic.services.paging import Place
 from clinic.services.second_person import Asked
 from clinic.web import language
 from clinic.web.clinic import store
@@ -110,10 +112,12 @@ def keep(case_id: object) -> ResponseReturnValue:
 
 
 @bp.get("/retention")
-def due() -> ResponseReturnValue:
-    """Own cases whose time is over. Nothing goes by itself."""
-    years = store().settings.retention_years
-    return render_template("web/rights/due.html", cases=retention.due(store(), token()), years=years)
+@bp.get("/retention/after/<uuid:case_id>")
+@bp.get("/retention/before/<uuid:case_id>", defaults={"back": True})
+def due(case_id: UUID | None = None, back: bool = False) -> ResponseReturnValue:
+    """Own cases whose time is over. Nothing goes by itself. From a case on, if one is named."""
+    years, found = store().settings.retention_years, retention.due(store(), token(), Place(case_id, back))
+    return render_template("web/rights/due.html", found=found, years=years)
 
 
 # --------------------------------------------------------------------------- backups

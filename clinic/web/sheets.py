@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from io import BytesIO
 from typing import Any, Final
 
-from flask import Blueprint, flash, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, send_file, url_for
+from flask.sansio.blueprints import BlueprintSetupState
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
@@ -18,11 +19,13 @@ from flask_wtf import FlaskForm
 from wtforms import BooleanField, RadioField, SelectField
 from wtforms.fields.choices import SelectChoice
 
+from clinic import resources
 from clinic.domain.audience import RECIPIENTS
 from clinic.domain.definition import Definition
 from clinic.domain.errors import ClinicError, Invalid, NotFound, Refused
 from clinic.i18n.locales import translated
-from clinic.services import cases, overrides, preflight, print_sheet
+from clinic.services import cases, laying_out, overrides, preflight, print_sheet
+from clinic.services.blank_cache import Blanks
 from clinic.services.print_sheet import Printed, Unseen
 from clinic.services.prints import PrintJob
 from clinic.services.readiness import Readiness, languages
@@ -41,6 +44,7 @@ GROUPS: Final = (
 )
 NEVER_CHOSEN: Final = frozenset({"addendum"})  # it is printed from its record
 PRINTS: Final = frozenset({"print", "download"})
+KEPT: Final = "clinic.blanks"
 MARKED: Final = "marked"  # the button that looks at a draft translation with its mark
 
 
@@ -126,20 +130,20 @@ def blank() -> ResponseReturnValue:
     sheet = on_shelf(store(), request.form.get("sheet", ""))
     if not sheet.blank:
         raise NotFound
-    form, states = _form({}), languages(sheet, settings().print_when, books(store()))
-    page: dict[str, Any] = {"sheet": sheet, "form": form, "states": states, "refusal": "", "letterhead": letterhead()}
-    if _do() not in PRINTS:
-        return render_template("web/sheets/blank.html", **page)
-    if not form.ready(states):
-        return render_template("web/sheets/blank.html", **page), 422
-    try:
-        return _file(
-            print_sheet.blank(
-                press(), form.job(sheet.id), settings().print_when, sheet, settings(), books(store())
-            )
-        )
-    except ClinicError as error:
-        return render_template("web/sheets/blank.html", **page | {"refusal": _sentence(error)}), error.http
+    form, when = _form({}), settings().print_when
+    refusal, status = "", 200
+    if _do() in PRINTS:
+        chosen = {form.locale.data, form.beside.data}
+        if form.ready(languages(sheet, when, books(store()), chosen)):
+            try:
+                job = form.job(sheet.id)
+                return _file(laying_out.blank(press(), job, when, sheet, settings(), books(store()), _blanks()))
+            except ClinicError as error:
+                refusal, status = _sentence(error), error.http
+        else:
+            status = 422
+    page = {"states": languages(sheet, when, books(store())), "refusal": refusal, "letterhead": letterhead()}
+    return render_template("web/sheets/blank.html", sheet=sheet, form=form, **page), status
 
 
 @bp.get("/cases/<uuid:case_id>/print")
@@ -229,6 +233,17 @@ def unready_words(one: Readiness) -> str:
 def letterhead() -> bool:
     """Whether the clinic has a letterhead at all."""
     return bool(settings().letterhead)
+
+
+@bp.record
+def _begin(state: BlueprintSetupState) -> None:
+    """The blanks that are kept: from the start of the process, so that it knows when its own files have changed."""
+    state.app.extensions[KEPT] = Blanks(resources.cache() / "blanks")
+
+
+def _blanks() -> Blanks:
+    found: Blanks = current_app.extensions[KEPT]
+    return found
 
 
 def _do() -> str:

@@ -1,13 +1,12 @@
 """What the audit costs a commit and the scope a query: `python -m tests.benchmarks.audit_bench`.
 
-Medians; with and without take turns, so that both meet the same machine.
+Time of this thread: what others do on the machine does not count, and the disk does not either.
 """
 
-import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from uuid import UUID
@@ -18,65 +17,72 @@ from sqlalchemy.orm import Session
 from clinic.persistence.models import Part, Record
 from clinic.persistence.scope import Scope, ScopedSession
 from clinic.services import records, unit_of_work
+from tests.benchmarks.harness import Act, Row, Run, alone, row
 from tests.persistence.making import Clinic, make
 
-ROUNDS = 300
-# Of this thread: what others do on the machine does not count. `--wall` counts it, and the disk.
-CLOCK = time.perf_counter if "--wall" in sys.argv else time.thread_time
+TIMES = 40  # each, in a round: one is too short to time
 
 
-def median(times: list[float]) -> float:
-    return round(statistics.median(times) * 1000, 3)
+def bench(how: Run) -> Iterator[Row]:
+    """ms of a commit and of a query; faster than without is never expected, the ratio is the price."""
+    how = replace(how, clock=time.thread_time)
+    with tempfile.TemporaryDirectory() as folder:
+        clinic = make(Path(folder) / "i")
+        try:
+            yield commits(how, clinic)
+            yield queries(how, clinic)
+        finally:
+            clinic.store.close()
 
 
-def timed(work: Callable[[], object]) -> float:
-    start = CLOCK()
-    work()
-    return CLOCK() - start
-
-
-def commits(clinic: Clinic) -> tuple[float, float]:
-    """A commit that writes a record's nine sealed values, with its line and without: ms."""
-    append, kept = unit_of_work._append, {"with": [], "without": []}
+def commits(how: Run, clinic: Clinic) -> Row:
+    """A commit that writes a record's nine sealed values, with its line of the audit and without."""
+    append = unit_of_work._append
     id_ = UUID(records.start(clinic.store, clinic.token, clinic.case, "meeting", "couple"))
 
     def write() -> None:
         with unit_of_work.unit_of_work(clinic.store, clinic.token, write=True) as session:
             for part in session.scalars(select(Part).where(Part.record_id == id_)):
                 part.sealed = bytes(reversed(part.sealed))
-            row = session.get_one(Record, id_)
-            row.head = bytes(reversed(row.head))
+            record = session.get_one(Record, id_)
+            record.head = bytes(reversed(record.head))
 
-    for _ in range(ROUNDS):
-        for name, used in (("with", append), ("without", lambda store, session: None)):
-            unit_of_work._append = used
-            kept[name].append(timed(write))
-    unit_of_work._append = append
-    return median(kept["with"]), median(kept["without"])
+    def without() -> None:
+        unit_of_work._append = lambda store, session: None
+        try:
+            _often(write)
+        finally:
+            unit_of_work._append = append
+
+    return _compared(how, "audit.commit", {"with": lambda: _often(write), "without": without})
 
 
-def queries(clinic: Clinic) -> tuple[float, float]:
-    """Parts of one record, narrowed and not: ms a query."""
+def queries(how: Run, clinic: Clinic) -> Row:
+    """Parts of one record, narrowed to what an account may see and not."""
     id_ = UUID(records.start(clinic.store, clinic.token, clinic.case, "meeting", "couple"))
     who = clinic.store.keyholder.who(clinic.token)
     mine = Scope(who.account, who.role, date(2026, 3, 2))
-    kept: dict[str, list[float]] = {"with": [], "without": []}
     with ScopedSession(clinic.store.engine, mine) as narrowed, Session(clinic.raw) as plain:
-        for session in (narrowed, plain) * 20:
+
+        def ask(session: Session) -> None:
             session.scalars(select(Part).where(Part.record_id == id_)).all()
-        for _ in range(ROUNDS):
-            for name, session in (("with", narrowed), ("without", plain)):
-                kept[name].append(timed(lambda s=session: s.scalars(select(Part).where(Part.record_id == id_)).all()))
-    return median(kept["with"]), median(kept["without"])
+
+        works: dict[str, Act] = {
+            "with": lambda: _often(lambda: ask(narrowed)),
+            "without": lambda: _often(lambda: ask(plain)),
+        }
+        return _compared(how, "audit.query", works)
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        clinic = make(Path(folder) / "i")
-        for name, (with_, without) in {"commit": commits(clinic), "query": queries(clinic)}.items():
-            print(f"{name:8} with {with_:.3f} ms, without {without:.3f} ms, costs {with_ - without:.3f} ms")
-        clinic.store.close()
+def _often(act: Act) -> None:
+    for _ in range(TIMES):
+        act()
+
+
+def _compared(how: Run, name: str, works: dict[str, Act]) -> Row:
+    found = how.figures(works, dict.fromkeys(works, TIMES))
+    return row(name, found["with"], peer=("without it", found["without"]))
 
 
 if __name__ == "__main__":
-    main()
+    alone("audit", "tests.benchmarks.audit_bench:bench")

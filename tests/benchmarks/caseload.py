@@ -179,14 +179,23 @@ def _answers(store: Store) -> Iterator[tuple[str, Any, dict[str, Any]]]:
         "b.habits": [{"id": "minimising", "intensity": 2, "seen_by": "counsellor"}],
     }
     yield "session", "couple", {"held": day, "present": ["partner_a", "partner_b"], "format": "dap"} | seen
-    yield "map", "couple", {
-        "a.judgement": [{"id": "attachment_insecurity", "status": "likely", "reason": "Grows with distance."}],
-        "b.judgement": [{"id": "attachment_insecurity", "status": "likely", "reason": "Steps back first."}],
-        "cycle": {"a_does": "writes often", "b_reads": "being checked", "b_does": "goes quiet", "a_reads": "not loved"},
-        "decision": "full",
-        "level_reason": "Both were seen alone.",
-        "level_days": day,
-    }
+    yield (
+        "map",
+        "couple",
+        {
+            "a.judgement": [{"id": "attachment_insecurity", "status": "likely", "reason": "Grows with distance."}],
+            "b.judgement": [{"id": "attachment_insecurity", "status": "likely", "reason": "Steps back first."}],
+            "cycle": {
+                "a_does": "writes often",
+                "b_reads": "being checked",
+                "b_does": "goes quiet",
+                "a_reads": "not loved",
+            },
+            "decision": "full",
+            "level_reason": "Both were seen alone.",
+            "level_days": day,
+        },
+    )
     for about in ("a", "b"):
         yield "check_in", about, {}
     for about in ("a", "b"):
@@ -213,7 +222,7 @@ def _copied(
     store: Store, model: Model, jobs: Sequence[tuple[UUID, int]], codes: set[str]
 ) -> Iterator[list[tuple[Table, dict[str, Any]]]]:
     """The rows of one case after the other, in the order in which they may be written."""
-    dice = random.Random(4)
+    dice = random.Random(4)  # noqa: S311 - the same clinic each time
     keyholder, today = store.keyholder, store.today()
     assert isinstance(keyholder, Keyholder)
     codes = set(codes)

@@ -2,14 +2,14 @@
 
     python -m tests.benchmarks.codes_bench [--rounds 100]
 
-A keyholder in a process of its own is asked, as when the clinic is served. Run it when nothing else runs.
+Ratios near 1 are what is wanted. A keyholder in a process of its own is asked, as when the clinic is served. Run it
+when nothing else runs.
 """
 
-import argparse
 import random
-import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from itertools import cycle
 from pathlib import Path
@@ -26,24 +26,27 @@ from clinic.services.cases import PartnerCard
 from clinic.services.instance import init_instance
 from clinic.services.prints import PrintJob
 from clinic.services.unit_of_work import unit_of_work
+from tests.benchmarks.harness import Figure, Row, Run, alone, row
 
 PASSWORD = "only for this benchmark 1"
+UNKNOWN = "unknown"
+LEAST = 40  # rounds
 OTHERS = 200  # prints of the own case, so that the table is not empty
 
 
-def main() -> None:
-    """Print one line for each kind of code, in the order of a shuffled list."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rounds", type=int, default=100)
-    rounds = arguments.parse_args().rounds
+def bench(how: Run) -> Iterator[Row]:
+    """ms of each refusal, in the order of a shuffled list; each beside the code that nobody ever had."""
     with tempfile.TemporaryDirectory() as folder:
         settings = config.load(Path(folder) / "i", {})
         init_instance(settings, factors=False)
         store = Store.attach(settings)
-        for name, times in measured(store, rounds).items():
-            low, middle, high = statistics.quantiles(times)
-            print(f"{name:14} {middle:6.2f} ms   ({low:.2f} to {high:.2f})")
-        store.close()
+        try:
+            found = {name: Figure.of(times) for name, times in measured(store, max(how.rounds, LEAST)).items()}
+        finally:
+            store.close()
+    for name, figure in found.items():
+        peer = None if name == UNKNOWN else (UNKNOWN, found[UNKNOWN])
+        yield row(f"codes.{name.replace(' ', '_')}", figure, peer=peer)
 
 
 def measured(store: Store, rounds: int) -> dict[str, list[float]]:
@@ -59,7 +62,7 @@ def measured(store: Store, rounds: int) -> dict[str, list[float]]:
             prints.note(store, tokens[name], own[name], code, PrintJob("whats_underneath", "a"))
     mine, theirs = cycle(codes["ana"]), cycle(codes["ben"])
     kinds = {
-        "unknown": lambda: (new_code(), "a"),
+        UNKNOWN: lambda: (new_code(), "a"),
         "foreign": lambda: (next(theirs), "a"),
         "other reader": lambda: (next(mine), "b"),
     }
@@ -79,4 +82,4 @@ def measured(store: Store, rounds: int) -> dict[str, list[float]]:
 
 
 if __name__ == "__main__":
-    main()
+    alone("codes", "tests.benchmarks.codes_bench:bench")

@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import import_module, metadata
@@ -61,7 +62,7 @@ class Bar:
     limit: float
 
     def __str__(self) -> str:
-        return f"{self.sign} {self.limit:g}" + (" ×" if self.of == "faster" else "")
+        return f"{self.sign} {self.limit:.3g}" + (" ×" if self.of == "faster" else "")
 
     def met(self, row: "Row") -> bool | None:
         got = row.value if self.of == "value" else row.faster
@@ -245,6 +246,15 @@ def pss_of(*roots: int) -> dict[int, float]:
                 queue += [int(child) for child in (task / "children").read_text("utf-8").split()]
         except (OSError, StopIteration):
             continue
+    return found
+
+
+def children() -> set[int]:
+    """Processes that this one started and that are still there; none where there is no /proc."""
+    found: set[int] = set()
+    for task in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):
+            found |= {int(child) for child in task.read_text("utf-8").split()}
     return found
 
 

@@ -4,9 +4,7 @@ Starts a demo of its own, signs in over HTTP, prints one filled sheet a hundred 
 set size (PSS, MB) of the server and everything below it, looking while a sheet is being drawn.
 """
 
-import argparse
 import http.cookiejar
-import json
 import re
 import socket
 import subprocess
@@ -16,22 +14,12 @@ import threading
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
+from tests.benchmarks.harness import Bar, Row, Run, alone, pss_of, row
 
-def pss(pid: int) -> dict[int, float]:
-    """PSS in MB of a process and everything it started, by process."""
-    found, queue = {}, [pid]
-    while queue:
-        one = queue.pop()
-        try:
-            text = Path(f"/proc/{one}/smaps_rollup").read_text()
-            found[one] = int(re.search(r"^Pss:\s+(\d+)", text, re.M).group(1)) / 1024
-            for task in Path(f"/proc/{one}/task").iterdir():
-                queue += [int(child) for child in (task / "children").read_text().split()]
-        except (OSError, AttributeError):
-            continue
-    return found
+PRINTS = 100
 
 
 class Visitor:
@@ -53,25 +41,28 @@ class Visitor:
         return self.opener.open(self.base + path, data).read()
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--prints", type=int, default=100)
-    prints = arguments.parse_args().prints
+def bench(how: Run) -> Iterator[Row]:
+    """The most that server, keyholder, zygote and children took together, and the server alone."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "clinic.cli", "--instance", f"{folder}/demo", "demo", "--port", str(port)]
         subprocess.run([*command, "--no-serve"], check=True, stdout=subprocess.DEVNULL)  # the second start is the usual
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         try:
-            print(json.dumps(measure(server, f"http://localhost:{port}", prints)))
+            found = measure(server, f"http://localhost:{port}")
         finally:
             server.terminate()
-            server.wait()
+            server.communicate()
+    note = f"after {PRINTS} prints, {found['processes']:.0f} processes"
+    yield row("web.memory", found["total"], "MB", note=note)
+    yield row("web.memory.server", found["web"], "MB")
+    yield row("web.layout_engine_in_server", found["engine"], "count", bar=Bar("value", "<=", 0))
 
 
-def measure(server: subprocess.Popen, base: str, prints: int) -> dict[str, float]:
+def measure(server: "subprocess.Popen[str]", base: str) -> dict[str, float]:
+    assert server.stdout
     for line in server.stdout:
         if "password" in line:
             password = line.split()[1]
@@ -92,14 +83,14 @@ def measure(server: subprocess.Popen, base: str, prints: int) -> dict[str, float
 
     def watch() -> None:
         while not done.is_set():
-            found = pss(server.pid)
+            found = pss_of(server.pid)
             if sum(found.values()) > most.get("total", 0):
-                most.update(total=round(sum(found.values()), 1), web=round(found[server.pid], 1), processes=len(found))
+                most.update(total=sum(found.values()), web=found[server.pid], processes=len(found))
             time.sleep(0.02)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    for _ in range(prints):
+    for _ in range(PRINTS):
         page = visitor.post(f"/cases/{case}/print", **paper, ink="full", record="", do="look").decode()
         seen = re.search(r'name="seen" value="([0-9a-f]+)"', page).group(1)
         pdf = visitor.post(f"/cases/{case}/print", **paper, ink="full", record="", do="print", seen=seen)
@@ -107,8 +98,8 @@ def measure(server: subprocess.Popen, base: str, prints: int) -> dict[str, float
     done.set()
     watcher.join()
     maps = Path(f"/proc/{server.pid}/maps").read_text()
-    return {"prints": prints, **most, "pango_in_web": float("libpango" in maps)}
+    return {**most, "engine": float("libpango" in maps)}
 
 
 if __name__ == "__main__":
-    main()
+    alone("web_memory", "tests.benchmarks.memory_bench:bench")

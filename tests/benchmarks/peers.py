@@ -17,7 +17,7 @@ from pathlib import Path
 
 from clinic.domain.page import Page
 from clinic.press import fonts
-from tests.benchmarks.harness import Missing, pss
+from tests.benchmarks.harness import Missing, children, pss
 
 HERE = Path(__file__).parent
 LOOK = 0.01  # s between two looks at the memory of a program that is soon over
@@ -109,7 +109,7 @@ class Warm(Peer):
         return ""
 
     def start(self) -> None:
-        self._before = _children()
+        self._before = children()
         self._loop = asyncio.Runner()
         self._loop.run(self._start())
 
@@ -163,7 +163,7 @@ class Warm(Peer):
 
     def memory(self, html: str) -> float:
         self.draw(html)
-        return pss(*(_children() - self._before))
+        return pss(*(children() - self._before))
 
 
 class Program(Peer):
@@ -222,7 +222,7 @@ class Wkhtmltopdf(Program):
         return "" if shutil.which("wkhtmltopdf") else "not installed: apt-get install wkhtmltopdf"
 
     def command(self) -> list[str]:
-        paper = ["-s", "A4", "-T", "17mm", "-R", "20mm", "-B", "19mm", "-L", "25mm", "--print-media-type", "--quiet"]
+        paper = ["-s", "A4", "-T", "17mm", "-R", "20mm", "-B", "19mm", "-L", "25mm", "--quiet"]
         return ["wkhtmltopdf", *paper, str(self._source), str(self._out)]
 
     def environment(self) -> dict[str, str]:
@@ -296,11 +296,3 @@ def highest(process: "subprocess.Popen[bytes]") -> float:
             ended.set()
     return most
 
-
-def _children() -> set[int]:
-    """Processes that this one started and that are still there."""
-    found: set[int] = set()
-    for task in Path("/proc/self/task").glob("*/children"):
-        with suppress(OSError):
-            found |= {int(child) for child in task.read_text("utf-8").split()}
-    return found

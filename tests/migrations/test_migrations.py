@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, select
+from sqlalchemy import Engine, delete, inspect, select
 from sqlalchemy.orm import Session
 
 from clinic.domain.answer import Checked
@@ -24,6 +24,11 @@ from clinic.persistence.models import (
     Grant,
     Notice,
     Passkey,
+    PressBatch,
+    PressHanded,
+    PressItem,
+    PressKey,
+    PressWorker,
     RecoveryCode,
     Request,
     SignedIn,
@@ -44,7 +49,7 @@ REBUILD = """
 import sqlalchemy as sa
 from alembic import op
 revision = "test"
-down_revision = "0004"
+down_revision = "0006"
 def upgrade():
     for table in ("case", "record", "part"):
         lite = op.get_context().dialect.name == "sqlite"
@@ -60,7 +65,8 @@ NEW = {"account_key", "audit", "grant", "notice", "passkey", "recovery_code", "r
 TRANSLATED = {"translation"} | {
     f"translation_{one}" for one in ("comment", "past", "proof", "right", "version", "waiver")
 }  # of the fourth
-LATER = {"appointment"} | TRANSLATED  # of the third and after
+PRESS = {f"press_{one}" for one in ("batch", "handed", "item", "key", "worker")}  # of the fifth and sixth
+LATER = {"appointment"} | TRANSLATED | PRESS  # of the third and after
 ORPHANS = REBUILD.replace("def downgrade", "    op.execute('DELETE FROM key_ring')\ndef downgrade")
 
 
@@ -92,8 +98,22 @@ def fill(clinic: Clinic) -> str:
             Grant(case_id=clinic.case_id, account_id=other, ends_on=date(2026, 3, 2), sealed=b"g"),
             *translated(one),
         ])  # fmt: skip
+        waiting(session, one)
         session.commit()
     return id_
+
+
+def waiting(session: Session, account: UUID) -> None:
+    """A row in every table of the press."""
+    for row in (
+        PressWorker(id=UUID(int=1), name="Cellar", public_key=b"k", sealed=b"w"),
+        PressBatch(id=UUID(int=2), account_id=account, ends=datetime(2026, 3, 3, tzinfo=UTC), sealed=b"s"),
+        PressItem(id=UUID(int=3), batch_id=UUID(int=2), n=0, pile=0, worker_id=UUID(int=1), sealed=b"i"),
+        PressKey(item_id=UUID(int=3), kid=1, wrapped=b"k"),
+        PressHanded(item_id=UUID(int=3), worker_id=UUID(int=1), day=date(2026, 3, 2)),
+    ):
+        session.add(row)
+        session.flush()
 
 
 def translated(account: UUID) -> list[Base]:
@@ -182,9 +202,9 @@ def test_rebuilding_tables_keeps_every_row_and_trigger(clinic: Clinic, more: Pat
     assert all(before[table] for table in before if table != "throttle"), before
     for step in (
         lambda: schema.upgrade(engine, "test", more),
-        lambda: schema.downgrade(engine, "0004", more),
+        lambda: schema.downgrade(engine, "0006", more),
         lambda: schema.upgrade(engine, "test", more),
-        lambda: schema.downgrade(engine, "0004", more),
+        lambda: schema.downgrade(engine, "0006", more),
     ):
         step()
         assert counts(engine) == before
@@ -251,15 +271,33 @@ def test_translations_come_and_go_with_data(clinic: Clinic) -> None:
     engine = clinic.raw
     before = counts(engine)
     schema.downgrade(engine, "0003")
-    assert counts(engine) == {table: before[table] for table in before if table not in TRANSLATED}
+    assert counts(engine) == {table: before[table] for table in before if table not in TRANSLATED | PRESS}
     assert made_triggers(engine) == triggers.expected(engine.dialect.name)
     schema.upgrade(engine)
-    assert counts(engine) == before | dict.fromkeys(TRANSLATED, 0)
+    assert counts(engine) == before | dict.fromkeys(TRANSLATED | PRESS, 0)
     assert made_triggers(engine) == triggers.expected(engine.dialect.name)
     with Session(engine.execution_options(write=True)) as session:
         session.add_all(translated(session.scalars(select(Account.id)).first()))
         session.commit()
     assert counts(engine)["translation"] == 1
+
+
+def test_the_press_comes_and_goes_with_data(clinic: Clinic) -> None:
+    """Down to the fourth tables and up again: what waited is gone, nothing else changes; keys go with a batch."""
+    fill(clinic)
+    engine = clinic.raw
+    before = counts(engine)
+    schema.downgrade(engine, "0004")
+    assert counts(engine) == {table: before[table] for table in before if table not in PRESS}
+    schema.upgrade(engine)
+    assert counts(engine) == before | dict.fromkeys(PRESS, 0)
+    with Session(engine.execution_options(write=True)) as session:
+        waiting(session, session.scalars(select(Account.id)).first())
+        session.commit()
+    assert counts(engine) == before
+    with engine.execution_options(write=True).begin() as connection:
+        connection.execute(delete(PressBatch))
+    assert counts(engine) == before | {"press_batch": 0, "press_item": 0, "press_key": 0}
 
 
 @pytest.mark.parametrize("bad", [LOSES, ORPHANS])

@@ -242,13 +242,17 @@ def make(folder: Path, url: str = "", gate: Gate = open_gate) -> Clinic:
     """A new instance with its people."""
     clock, shelf, mine = Clock(), Shelf(), settings(folder, url)
     stores.create(mine, [*OLD.values(), NEW_WISHES], factors=False)
-    store = open_store(mine, clock, shelf, gate)
+    return Clinic(*peopled(open_store(mine, clock, shelf, gate), clock, shelf))
+
+
+def peopled(store: Store, clock: Clock, shelf: Shelf) -> tuple[Store, Clock, Shelf, str, str, str, str]:
+    """The values of a `Clinic`: two counsellors and a case of each."""
     for name in ("anna", "berta"):
         accounts.create_account(store, name, PASSWORD, display=name.title())
     token, other = (accounts.sign_in(store, name, PASSWORD, "127.0.0.1") for name in ("anna", "berta"))
     cards = {"a": PartnerCard(language="de", variant="f"), "b": PartnerCard(language="ar", safe_paper="no")}
     mine_, foreign = (cases.open_case(store, one, cards) for one in (token, other))
-    return Clinic(store, clock, shelf, token, other, mine_, foreign)
+    return store, clock, shelf, token, other, mine_, foreign
 
 
 def again(made: Clinic, folder: Path, url: str = "") -> Clinic:

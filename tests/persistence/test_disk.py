@@ -37,6 +37,12 @@ PLAIN = {
     "notice": {"account_id", "id", "seen"},
     "part": {"key_id", "record_id"},
     "passkey": {"account_id", "added_on", "id", "name", "public_key", "sign_count"},
+    # Which case a sheet is of, and what it is, stands in the sealed slip of its batch only.
+    "press_batch": {"account_id", "ends", "id", "state"},
+    "press_handed": {"day", "item_id", "worker_id"},
+    "press_item": {"batch_id", "id", "n", "pile", "state", "token", "tries", "until", "worker_id"},
+    "press_key": {"item_id", "kid"},
+    "press_worker": {"id", "name", "public_key", "revoked", "role", "seen"},
     "print": {"case_id", "code_tag", "id", "key_id"},
     "record": {"case_id", "id", "rev", "signed", "tag", "touched_on"},
     "recovery_code": {"account_id", "hash"},
@@ -55,7 +61,7 @@ PLAIN = {
     "translation_version": {"locale", "v"},
     "translation_waiver": {"account_id", "at", "check", "domain", "forms_sha", "key", "locale", "reason"},
 }
-SEALED = {"card", "head", "sealed", "totp", "wrapped"}
+SEALED = {"card", "handed", "head", "result", "sealed", "totp", "wrapped"}
 
 
 def used(folder: Path) -> Clinic:

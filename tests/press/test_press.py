@@ -23,7 +23,7 @@ HANG = "<div style='display: flex'>" * 14 + "x" + "</div>" * 14
 
 def pid_of(child: Child) -> int:
     assert child._process is not None
-    return child._process.pid
+    return child.pid
 
 
 def alive(pid: int) -> bool:

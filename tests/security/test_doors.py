@@ -5,6 +5,7 @@ for an object that is Ana's; the same viewers then ask for one that does not exi
 Ana's must get the same bytes as there.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,11 +30,13 @@ from clinic.services import (
     appointments,
     break_glass,
     cases,
+    machines,
     notices,
     records,
     second_person,
     sessions,
     translators,
+    worker_key,
 )
 from clinic.services.cases import PartnerCard
 from clinic.services.instance import init_instance
@@ -91,6 +94,7 @@ TABLE: dict[tuple[str, str], str] = {
     ("cases.card", "POST"): ".0xxxxxx0s",
     ("cases.caseload", "GET"): "..>>>>>>.s",
     ("cases.couple", "GET"): ".0xxxxxx0s",
+    ("cases.find", "POST"): "....xxxx.s",
     ("cases.new", "GET"): "..xxxxxx.s",
     ("cases.new", "POST"): "..xxxxxx.s",
     ("cases.page", "GET"): ".0>>>>xx0s",
@@ -127,6 +131,9 @@ TABLE: dict[tuple[str, str], str] = {
     ("lock.state", "GET"): ".........s",
     ("lock.step_up", "GET"): "ssssssssss",
     ("lock.unlock", "POST"): ".........s",
+    ("machines.page", "GET"): "xxxx..xxxs",
+    ("machines.page", "POST"): "xxxx..xxxs",
+    ("machines.revoke", "POST"): "xxxx..xxxs",
     ("packs.case", "GET"): ".0xxxxxx0s",
     ("packs.day", "POST"): "..xxxxxx.s",
     ("packs.make_case", "POST"): ".0xxxxxx0s",
@@ -217,6 +224,9 @@ class House:
         if "appointment_id" in rule.arguments:
             at = date(2026, 3, 9), time(10, 30), 50, "a"
             made["appointment_id"] = appointments.add(self.store, self.token("ana"), self.case, *at)
+        if "machine_id" in rule.arguments:
+            key = worker_key.shown(os.urandom(32))
+            made["machine_id"] = machines.accept(self.store, self.token("ada"), f"Machine {key[-9:]}", key).id
         if "grant_id" in rule.arguments:
             made["grant_id"] = self.open_glass()
         # words that stand on no page of somebody who has no right for the language
@@ -390,6 +400,8 @@ PROVEN = (
     ("team.hand_over", "ada", {"code": "K-1", "to": "{ben}", "reason": "leave"}),
     ("team.glass", "ada", {"code": "K-1", "reason": "court", "hours": "1"}),
     ("desk.answer", "ada", {"do": "confirm"}),
+    ("machines.page", "ada", {"do": "accept", "name": "New", "public_key": worker_key.shown(bytes(range(32)))}),
+    ("machines.revoke", "ada", {}),
 )
 
 

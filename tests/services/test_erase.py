@@ -198,19 +198,19 @@ def test_the_list_tells_nothing_and_cannot_be_changed(clinic: Clinic, tmp_path: 
 
 # --------------------------------------------------------------------------- retention
 def test_nothing_is_due_before_its_time_nor_under_a_hold(clinic: Clinic) -> None:
-    assert retention.due(clinic.store, clinic.token) == []
+    assert list(retention.due(clinic.store, clinic.token).lines) == []
     clinic.clock.pass_(days=366 * 10)
     clinic.stay_signed_in()
-    assert [one.id for one in retention.due(clinic.store, clinic.token)] == [clinic.case]
+    assert [one.id for one in list(retention.due(clinic.store, clinic.token).lines)] == [clinic.case]
     retention.set_hold(clinic.store, clinic.token, clinic.case, "A court case runs")
-    assert retention.due(clinic.store, clinic.token) == []
+    assert list(retention.due(clinic.store, clinic.token).lines) == []
     state = retention.state(clinic.store, clinic.token, clinic.case)
     assert state.hold == "A court case runs"
     assert state.duty(clinic.store.today())
     retention.set_hold(clinic.store, clinic.token, clinic.case, "")
-    assert [one.id for one in retention.due(clinic.store, clinic.token)] == [clinic.case]
+    assert [one.id for one in list(retention.due(clinic.store, clinic.token).lines)] == [clinic.case]
     retention.keep_until(clinic.store, clinic.token, clinic.case, "2050-01-01")
-    assert retention.due(clinic.store, clinic.token) == []
+    assert list(retention.due(clinic.store, clinic.token).lines) == []
     assert [one for one in verbs(clinic) if one.startswith("retention.")] == [
         "retention.hold", "retention.lifted", "retention.until",
     ]  # fmt: skip
@@ -246,7 +246,7 @@ def test_a_case_whose_time_is_over_becomes_an_empty_shell(clinic: Clinic) -> Non
     assert cases.caseload(clinic.store, clinic.token) == []
     (shell,) = cases.caseload(clinic.store, clinic.token, archived=True)
     assert shell.partners["a"] == shell.partners["b"] == cases.PartnerCard()
-    assert retention.due(clinic.store, clinic.token) == []
+    assert list(retention.due(clinic.store, clinic.token).lines) == []
     with Session(clinic.raw) as session:
         card = clinic.store.keyholder.open(clinic.token, clinic.case_id, "staff").open_card(
             session.get_one(Case, clinic.case_id)

@@ -20,7 +20,6 @@ from clinic.persistence import keyview
 from clinic.persistence.keyview import NotYours, apart, request
 from clinic.persistence.store import Store, create
 from clinic.press.limits import Limits
-from clinic.press.press import Pack as Packing
 from clinic.press.press import Press
 from clinic.services import (
     accounts,
@@ -228,14 +227,14 @@ def test_when_nothing_prints_there_is_no_file(house: House) -> None:
 @pytest.fixture
 def closing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate shuts `own_worth` after everything was drawn, before anything is noted."""
-    join = Packing.join
+    join = Press.joined
 
-    def joined(self: Packing, piles: Any) -> bytes:
+    def joined(self: Press, piles: Any) -> bytes:
         data = join(self, piles)
         house.shut.add("own_worth")
         return data
 
-    monkeypatch.setattr(Packing, "join", joined)
+    monkeypatch.setattr(Press, "joined", joined)
 
 
 @pytest.mark.usefixtures("closing")

@@ -8,7 +8,7 @@ check every reference, compare the counts. All of it is one transaction.
 from alembic import context
 from sqlalchemy import Connection, inspect
 
-from clinic.persistence import triggers
+from clinic.persistence import row_security, triggers, worker_rights
 from clinic.persistence.models import Base
 
 
@@ -21,6 +21,7 @@ def migrate(connection: Connection) -> None:
         with connection.begin():
             before = counts(connection)
             triggers.drop(connection)
+            row_security.drop(connection)
             context.configure(
                 connection=connection,
                 target_metadata=Base.metadata,
@@ -31,6 +32,8 @@ def migrate(connection: Connection) -> None:
             check(connection, before)
             if inspect(connection).has_table("part"):
                 triggers.create(connection)
+                worker_rights.create(connection)
+                row_security.create(connection)
     finally:
         if connection.dialect.name == "sqlite":
             connection.connection.driver_connection.execute("PRAGMA foreign_keys=ON")  # type: ignore[union-attr]

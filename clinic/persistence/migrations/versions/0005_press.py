@@ -53,9 +53,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["batch_id"], ["press_batch.id"], name=op.f("fk_press_item_batch_id_press_batch"), ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(
-            ["worker_id"], ["press_worker.id"], name=op.f("fk_press_item_worker_id_press_worker")
-        ),
+        sa.ForeignKeyConstraint(["worker_id"], ["press_worker.id"], name=op.f("fk_press_item_worker_id_press_worker")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_press_item")),
         sa.UniqueConstraint("batch_id", "n", name=op.f("uq_press_item_batch_id_n")),
     )

@@ -1,0 +1,63 @@
+"""A blank handout asked for again: the server's time, through the whole application. `…cache_bench`
+
+From the request to the last byte, without a network: session, rights, form, cache, headers.
+"""
+
+import io
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import redirect_stderr
+from pathlib import Path
+
+from clinic import config
+from clinic.app import create_app
+from clinic.persistence.store import Store
+from clinic.press import fonts
+from clinic.press.press import Press
+from clinic.services import accounts
+from clinic.services.instance import init_instance
+from tests.benchmarks import pages
+from tests.benchmarks.harness import Bar, Missing, Row, Run, alone, row
+
+PASSWORD = "only for this benchmark 1"
+PAPER = {"locale": "en", "beside": "", "paper": "a4", "size": "normal", "ink": "full", "do": "print"}
+TIMES = 5  # requests in a round
+
+
+def bench(how: Run) -> Iterator[Row]:
+    """ms of the request that finds its sheet, beside a page that is only shown."""
+    with tempfile.TemporaryDirectory() as folder, redirect_stderr(io.StringIO()):  # the log is written, not shown
+        (Path(folder) / "fonts").symlink_to(fonts.folder())
+        settings = config.load(Path(folder) / "i", {"CLINIC_CACHE_PATH": folder})
+        init_instance(settings, factors=False)
+        press = Press()
+        store = Store.open(settings)
+        try:
+            accounts.create_account(store, "ana", PASSWORD)
+            client = create_app(settings, store, press).test_client()
+            client.set_cookie("clinic_session", accounts.sign_in(store, "ana", PASSWORD))
+            shown = client.get("/help").get_data(as_text=True)
+            found = re.search(r'name="csrf_token" value="([^"]+)"', shown)
+            if not found:
+                raise Missing("not there: a page with a form")
+            data = {"csrf_token": found[1], "sheet": pages.SHEET, **PAPER}
+
+            def ask() -> bytes:
+                content: bytes = client.post("/sheets", data=data).get_data()
+                print(content.decode('latin1')[:9000])
+                if not content.startswith(b"%PDF"):
+                    raise RuntimeError('no sheet came'); print(content.decode())
+                return content
+
+            first = how.seconds(ask) * 1000
+            works = {"kept": lambda: [ask() for _ in range(TIMES)]}
+            took = how.figures(works, {"kept": TIMES})["kept"]
+        finally:
+            press.stop()
+            store.close()
+    yield row("blank.from_cache", took, bar=Bar("value", "<=", 5), note=f"the first, drawn: {first:.0f} ms")
+
+
+if __name__ == "__main__":
+    alone("cache", "tests.benchmarks.cache_bench:bench")
