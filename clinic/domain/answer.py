@@ -72,6 +72,16 @@ def leaves(block: Block, rows: Sequence[str] = ()) -> tuple[Leaf, ...]:
     return tuple(_LEAVES[block.kind](block, rows))
 
 
+def row_leaves(block: Block, row: str) -> tuple[Leaf, ...]:
+    """The leaves of one row of a table or grid: those of `leaves` below this row."""
+    there = next((one for one in block.rows if one.id == row), None)
+    if there is None and block.rows:
+        return ()
+    if block.kind == "table":
+        return tuple(_cell(f"{row}.{column.id}", column, there) for column in block.columns)
+    return tuple(_days(there)) if block.kind == "grid" and there else ()
+
+
 def _one(block: Block, type_: str, **more: Any) -> Iterator[Leaf]:
     yield Leaf("", type_, required=block.required, **more)
 
@@ -111,9 +121,11 @@ def _table(block: Block, added: Sequence[str]) -> Iterator[Leaf]:
             yield _cell(f"{id_}.{column.id}", column, row)
 
 
+_TYPES: Final = {"text": "text", "scale": "int", "number": "int", "choice": "one", "pick": "one"}
+
+
 def _cell(path: str, column: Item, row: Item | None) -> Leaf:
-    types = {"text": "text", "scale": "int", "number": "int", "choice": "one", "pick": "one"}
-    type_ = types.get(column.type, column.type)
+    type_ = _TYPES.get(column.type, column.type)
     most = column.max if type_ == "int" else ANSWER_LENGTH
     most = 100_000 if column.type == "number" and column.max == 4 else most
     return Leaf(path, type_, column, row, column.options, column.min, most, column.lines > 1, column.required)
@@ -121,9 +133,13 @@ def _cell(path: str, column: Item, row: Item | None) -> Leaf:
 
 def _grid(block: Block, _: Sequence[str]) -> Iterator[Leaf]:
     for row in block.rows:
-        type_ = "int" if row.type == "number" else row.type
-        for day in DAYS:
-            yield Leaf(f"{row.id}.{day}", type_, row, row, max=500 if type_ == "text" else 10)
+        yield from _days(row)
+
+
+def _days(row: Item) -> Iterator[Leaf]:
+    type_ = "int" if row.type == "number" else row.type
+    for day in DAYS:
+        yield Leaf(f"{row.id}.{day}", type_, row, row, max=500 if type_ == "text" else 10)
 
 
 def _diagram(block: Block, _: Sequence[str]) -> Iterator[Leaf]:

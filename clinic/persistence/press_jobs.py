@@ -90,7 +90,8 @@ def prepare(connection: Connection) -> None:
     connection.exec_driver_sql(f"COMMENT ON SCHEMA {SCHEMA} IS '{wanted}'")
     before = connection.exec_driver_sql("SELECT current_setting('search_path')").scalar_one()
     connection.exec_driver_sql(f"SET LOCAL search_path = {SEARCH}")
-    connection.exec_driver_sql(SchemaManager.get_schema())
+    driver: Any = connection.connection.driver_connection
+    driver.execute(SchemaManager.get_schema())  # many statements at once, which only the driver takes
     connection.exec_driver_sql(f"SET LOCAL search_path = {before}")
     for name in connection.exec_driver_sql(_FUNCTIONS).scalars().all():
         # Its functions name its tables without their schema; a caller need not know where these are.

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from clinic.domain.roles import RIGHTS
 from clinic.persistence import scope
 from clinic.persistence.models import Base
+from clinic.persistence.press_queue import MOST_TRIES
 
 OWNER, WEB, KEYHOLDER, WORKER = "clinic_owner", "clinic_web", "clinic_keyholder", "clinic_worker"
 ROLES: Final = (OWNER, WEB, KEYHOLDER, WORKER)
@@ -76,15 +77,15 @@ _OF_KIND: Final = {
     "granted": "id = ANY (ARRAY(SELECT clinic_guard.granted()))",
 }
 _MINE: Final = f"worker_id = {_ME}"
-_FREE: Final = "state = 'waiting' OR (state = 'taken' AND until < now())"
-_WORN: Final = "state = 'failed' AND tries >= 3"  # whoever claims says so of what was tried three times
+# What was tried too often is the server's to fail: a machine that sees it would trip over it (worker_rights.py).
+_FREE: Final = f"((state = 'waiting' OR (state = 'taken' AND until < now())) AND tries < {MOST_TRIES})"
 # Of a print machine: columns it reads, columns it writes, rows it sees, rows it may leave.
 WORKER_TABLES: Final = {
     "press_item": (
-        "id, batch_id, n, pile, state, tries, token, until, worker_id, handed, sealed",
+        "id, n, pile, state, tries, token, until, worker_id, handed, sealed",
         "state, tries, token, until, worker_id, handed, result",
-        f"{_ME} IS NOT NULL AND ({_MINE} OR {_FREE} OR ({_WORN}))",
-        f"{_MINE} OR ({_WORN})",
+        f"{_ME} IS NOT NULL AND ({_MINE} OR {_FREE})",
+        f"{_MINE} OR {_FREE}",
     ),
     "press_worker": ("id, name, role, public_key, revoked, seen", "seen", f"id = {_ME}", f"id = {_ME}"),
 }
@@ -155,7 +156,11 @@ def _statements(roles: Iterable[str], tables: Iterable[str], queue: bool) -> Ite
     for role in (one for one in roles if one != OWNER):
         yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}"
         yield f"GRANT USAGE ON SCHEMA public, {GUARD} TO {role}"
-        yield f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {GUARD} TO {role}"
+        yield f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {GUARD} FROM {role}"
+        if role != WORKER:
+            yield f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {GUARD} TO {role}"
+        elif "press_worker" in tables:
+            yield f"GRANT EXECUTE ON FUNCTION {GUARD}.worker() TO {role}"
     for table in tables:
         yield from _privileges(table, set(roles))
     for table in _held():
@@ -166,6 +171,8 @@ def _statements(roles: Iterable[str], tables: Iterable[str], queue: bool) -> Ite
     for role in (WEB, WORKER) if queue else ():
         if role in roles:
             yield from _queue(role)
+    if queue and WORKER in roles:
+        yield f"REVOKE INSERT ON {QUEUE_SCHEMA}.procrastinate_jobs FROM {WORKER}"  # it takes jobs and makes none
     yield f"COMMENT ON SCHEMA {GUARD} IS '{fingerprint()}'"
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from xml.etree import ElementTree
 
 import cssselect2
-
 from weasyprint import CSS, HTML, css, html
 from weasyprint.css.counters import CounterStyle
 from weasyprint.css.properties import INHERITED, INITIAL_VALUES
@@ -20,10 +19,17 @@ from weasyprint.urls import URLFetcher
 WRITTEN_FOR = "70.0"
 
 VOID = re.compile(r"<(meta|col|br)((?:\s[^<>]*)?)(?<!/)>")
-HTML_ONLY = re.compile(r"<(?:base|pre|textarea|script|style|noscript|template|table>\s*<(?!col|th|tb|/))", re.IGNORECASE)
+# What HTML reads otherwise than XML does, or is no part of our templates: then the engine reads it itself.
+HTML_ONLY = re.compile(
+    r"<[A-Z]|<!(?!DOCTYPE html>)|<\?|<(?:base|pre|textarea|script|style|noscript|template)\b"
+    r"|<(?:table|/thead)[^<>]*>\s*<tr|<(?!(?:meta|col|br|path|circle|ellipse|line|rect|poly\w+)\b)\w+[^<>]*/>"
+)
 LISTS = ":is(dir, menu, ol, ul)"
 DEEP_LISTS = ":is(dir, dl, menu, ol, ul)"
-NEVER = ("::footnote", "::note")  # in the engine's own sheet they match, and cost, each element; no page of ours has any
+NEVER = (
+    "::footnote",
+    "::note",
+)  # in the engine's own sheet they match, and cost, each element; no page of ours has any
 
 
 class Source(HTML):  # type: ignore[misc]  # the engine has no type hints
@@ -126,10 +132,7 @@ def _percentage(box: Any, name: str, refer_to: Any) -> None:
         _one_percentage(box, name, refer_to)
 
 
-
-
 def use(on: bool = True) -> None:
     """Put the short cuts into the engine, for the process; or take them out."""
     css.ComputedStyle.__missing__ = _style if on else _missing
     percent.resolve_one_percentage = _percentage if on else _one_percentage
-

@@ -265,7 +265,8 @@ class _Sheet:
 
     def _aim_links(self) -> None:
         """Links inside the sheet say where they go: names of two sheets would be the same."""
-        names = self._file.Root.get("/Names", {}).get("/Dests", {}).get("/Names", [])
+        root = self._file.Root
+        names: Any = root.Names.Dests.Names if "/Names" in root else []
         aims = {str(names[place]): names[place + 1] for place in range(0, len(names), 2)}
         for link in self._links:
             if isinstance(link.get("/Dest"), pikepdf.String):
@@ -295,7 +296,7 @@ class _Sheet:
                 return self._place((int(number), int(generation)))
             if text is None:
                 return b"/StructParent " + self._ask(self._keys + key)
-            cell = CELL.fullmatch(text) if cells else None  # a name is once in a file: it begins with its sheet's number
+            cell = CELL.fullmatch(text) if cells else None  # no two in one file: it begins with a number of its sheet
             return b"(" + self._ask(0) + b"-" + cell[1] + b")" if cell else text
 
         return PARTS.sub(opened, raw.replace(b"%", b"%%"))

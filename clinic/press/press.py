@@ -61,6 +61,11 @@ class Press:
         self._makers.stop()
         self._pool.close()
 
+    @property
+    def pid(self) -> int:
+        """Process number of the zygote, 0 before it was started."""
+        return self._makers.pid
+
     def pids(self) -> list[int]:
         """Process numbers of the reused children that wait."""
         return self._pool.pids()

@@ -141,6 +141,12 @@ class Makers:
         with self._lock:
             self._started()
 
+    @property
+    def pid(self) -> int:
+        """Number of the zygote, 0 for none."""
+        program = self._program
+        return program.process.pid if program else 0
+
     def stop(self) -> None:
         """End the programs and every child that is out; whoever waits for an answer gets none."""
         with self._lock:

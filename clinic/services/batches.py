@@ -163,7 +163,8 @@ def _sealed(store: Store, item: Item, found: Opened) -> _Sheet:
 
 
 def _work(found: Opened, code: str) -> Work:
-    return Work(print_sheet.laid_out(found, code), {}, "filled")
+    page, words = print_sheet.to_draw(found, code)
+    return Work(page, words, "given" if words else "filled")
 
 
 def _pile(item: Item, work: Work) -> bytes:
@@ -230,6 +231,13 @@ def mine(store: Store, token: str) -> list[Progress]:
     return sorted(found, key=lambda one: (one.made is not None, one.made), reverse=True)
 
 
+def asked(store: Store, token: str, batch_id: str | UUID) -> Slip:
+    """What an own batch was asked to hold, and how. Raises NotFound."""
+    with unit_of_work(store, token) as session:
+        row = _mine(store, token, session, ident(batch_id))
+        return slips.opened(store, token, row.id, row.sealed)
+
+
 def cancel(store: Store, token: str, batch_id: str | UUID) -> None:
     """Delete an own batch; what is being drawn of it is thrown away. Raises NotFound."""
     with unit_of_work(store, token, write=True) as session:
@@ -288,12 +296,20 @@ class Unfinished(Conflict):
     """It is still being drawn."""
 
 
-def collect(store: Store, press: Press, token: str, batch_id: str | UUID, print_when: str, keep: bool = True) -> Pack:
+def collect(
+    store: Store,
+    press: Press,
+    token: str,
+    batch_id: str | UUID,
+    print_when: str,
+    keep: bool = True,
+    rest: bool = False,
+) -> Pack:
     """The finished pack of an own batch: gate asked again, rows written, then the bytes.
 
     What failed, was refused, or may not leave any more is left out and named by its place; with `whole` nothing is
-    printed then. Whoever collects again within ten minutes gets the same bytes and no new row; without `keep` the
-    batch goes at once. Raises NotFound, Unfinished, NothingPrinted, PackFull.
+    printed then, unless somebody has read what failed and asks for the `rest`. Whoever collects again within ten
+    minutes gets the same bytes and no new row; without `keep` the batch goes at once. Raises NotFound, Unfinished, NothingPrinted, PackFull.
     """
     with unit_of_work(store, token) as session:
         row = _mine(store, token, session, ident(batch_id))
@@ -301,12 +317,13 @@ def collect(store: Store, press: Press, token: str, batch_id: str | UUID, print_
     if any(one.state in (press_queue.WAITING, press_queue.TAKEN) for one in rows):
         raise Unfinished
     slip, drawn = slips.opened(store, token, row.id, row.sealed), _drawn(store, press, token, row.id, rows)
+    slip = replace(slip, whole=slip.whole and not rest)
     if row.state == PICKED:
         return _again(store, press, token, slip, drawn)
     try:
         return _picked(store, press, token, slip, drawn, print_when, keep)
     except Conflict:  # somebody else collected it a moment ago
-        return collect(store, press, token, batch_id, print_when)
+        return collect(store, press, token, batch_id, print_when, keep, rest)
 
 
 def _drawn(store: Store, press: Press, token: str, batch: UUID, rows: Sequence[Any]) -> dict[int, bytes]:

@@ -1,7 +1,7 @@
 """Keys for other machines: whoever claimed an item is handed its key, sealed to that machine by the keyholder.
 
 One thread in the server. Of several web processes one does it at a time: it holds a lock of the database, which goes
-with it, and the next one takes over. It also makes new jobs for items that wait and that nobody knows of.
+with it, and the next one takes over.
 """
 
 import threading
@@ -24,7 +24,6 @@ from clinic.persistence.store import Store
 from clinic.services.machines import KEPT
 
 LOOK: Final = 1.0  # s between two looks, if nobody calls
-RENEW: Final = 5.0  # s between two looks for items without a job
 PURGE: Final = 3600.0  # s between two clearings of what was handed long ago
 LOCK: Final = 0x5EC5_BA5F  # PostgreSQL: one hands at a time
 
@@ -36,7 +35,7 @@ class Handing:
         self._store = store
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._renewed = self._purged = -PURGE
+        self._purged = -PURGE
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -79,16 +78,11 @@ class Handing:
         return bool(channel.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()[0])
 
     def once(self) -> int:
-        """Hand out all keys that are waited for; now and then look after jobs and old rows. How many were handed."""
+        """Hand out all keys that are waited for, now and then look after old rows. How many were handed."""
         now, engine = self._store.clock(), writing(self._store.engine)
         with engine.connect() as connection:
             waiting = press_queue.unhanded(connection, now)
         done = sum(self._hand(id_, token) for id_, token in waiting)
-        if monotonic() - self._renewed >= RENEW:
-            self._renewed = monotonic()
-            with engine.begin() as connection:
-                press_queue.sweep(connection, now)
-                press_jobs.renew(connection, now)
         if monotonic() - self._purged >= PURGE:
             self._purged = monotonic()
             with engine.begin() as connection:

@@ -16,7 +16,7 @@ from clinic.domain.audience import about_of
 from clinic.domain.code import new_code
 from clinic.domain.definition import Definition
 from clinic.domain.errors import ClinicError, Refused
-from clinic.domain.page import Page
+from clinic.domain.page import SLOTS, Page
 from clinic.domain.prefill import cycle, prefilled, wants
 from clinic.i18n.catalogue import Catalogue
 from clinic.persistence.store import Store
@@ -28,8 +28,8 @@ from clinic.services.prints import PrintJob
 from clinic.services.readiness import least
 
 __all__ = [
-    "Opened", "Printed", "Undrawn", "Unseen", "blank", "drawn", "filled", "filled_page", "laid_out", "mark", "note",
-    "noting", "opened", "same", "stands", "warm_page",
+    "Opened", "Printed", "Undrawn", "Unseen", "blank", "drawn", "filled", "filled_page", "given", "laid_out", "mark",
+    "note", "noting", "opened", "same", "stands", "to_draw", "warm_page",
 ]  # fmt: skip
 
 PICTURE_DPI: Final = 80
@@ -76,13 +76,38 @@ def filled(
     found, code = opened(store, token, case_id, job, print_when), new_code()
     if seen is not None and not same(seen, mark(store, case_id, found)):
         raise Unseen
-    page = laid_out(found, code)
-    with press.child() as child:
-        pdf = laying_out.drawn(lambda: press.pdf(page, child))
+    pdf = _made(press, *to_draw(found, code))
     if not stands(store, token, case_id, found, print_when):
         raise Unseen
     note(store, token, case_id, code, job, found)
     return Printed(pdf, f"{code}.pdf", code)
+
+
+def to_draw(found: Opened, code: str) -> tuple[Page, dict[str, str]]:
+    """What the press gets: a page and the words to stamp on it, `{}` for a page that is drawn as it is.
+
+    Raises as `laid_out`.
+    """
+    return (laid_out(found, SLOTS["code"]), {"code": code}) if given(found) else (laid_out(found, code), {})
+
+
+def given(found: Opened) -> bool:
+    """Whether the sheet holds nobody's answer: its page may wait in a child that serves other cases too.
+
+    Such a page has the definition's sentences, the clinic's letterhead and help lines, and nothing of a case. A page
+    in the form of address that one partner chose is not given: that choice is private, and two partners' sheets that
+    are drawn from different pages would tell of it.
+    """
+    if found.record or found.answers is not None or found.sheet.filled or any(book.variant for book in found.books):
+        return False
+    return not any(part.values and not part.told for part in found.sheet.parts)
+
+
+def _made(press: Press, page: Page, words: Mapping[str, str]) -> bytes:
+    if words:
+        return laying_out.drawn(lambda: press.given(page, words))
+    with press.child() as child:
+        return laying_out.drawn(lambda: press.pdf(page, child))
 
 
 def note(store: Store, token: str, case_id: str, code: str, job: PrintJob, found: Opened) -> None:

@@ -24,7 +24,7 @@ from clinic.i18n.locales import SOURCE
 from clinic.i18n.message import VARIANTS
 from clinic.persistence import audit, texts
 from clinic.persistence.keyholder import Head, KeyView
-from clinic.persistence.models import Autosave, DefinitionText, Part, Record
+from clinic.persistence.models import Autosave, Case, DefinitionText, Part, Record
 from clinic.persistence.store import Store
 from clinic.services import records_parts as parts
 from clinic.services import spoken, wordings
@@ -185,7 +185,7 @@ def read(store: Store, token: str, record_id: str) -> RecordView:
     """A record as the staff layer shows it, from the definition text it was sealed under."""
     with unit_of_work(store, token) as session:
         found, view = parts.find(store, session, token, record_id)
-        return found.view(view)
+        return _with_code(session, found.view(view))
 
 
 def listing(store: Store, token: str, case_id: str) -> list[RecordLine]:
@@ -362,7 +362,13 @@ def resumed(store: Store, token: str, record_id: str) -> tuple[RecordView, dict[
             content = view.open_autosave(row, found.head)
             tabs.setdefault(row.tab, (content["at"], row.base_rev, {}))[2].update(content["form"])
         _, base, form = max(tabs.values(), key=lambda one: one[0], default=("", found.head.rev, {}))
-        return replace(found.view(view), rev=base), form
+        return replace(_with_code(session, found.view(view)), rev=base), form
+
+
+def _with_code(session: Session, record: RecordView) -> RecordView:
+    """What its page calls the case: read here, it needs no unit and no line of the audit of its own."""
+    code = session.scalar(select(Case.code).where(Case.id == UUID(record.case_id)))
+    return replace(record, code=code or "")
 
 
 def settle(store: Store, token: str, record_id: str) -> None:

@@ -53,6 +53,7 @@ class RecordView:
     reason: str = field(default="", repr=False)
     locale: str = ""  # the language its wording was sealed in (an agreement); empty: the reader's
     writable: bool = True  # whether its reader may write records of this form
+    code: str = ""  # of its case, where a whole page of it is shown
 
     @property
     def state(self) -> str:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +20,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from sqlalchemy import URL, Connection, Engine, func, make_url, select
+from sqlalchemy import URL, Connection, Engine, func, make_url, select, update
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
 
 from clinic import logs
-from clinic.domain.errors import Usage
+from clinic.domain.errors import ClinicError, Usage
 from clinic.persistence import press_jobs, press_queue, press_sealing
 from clinic.persistence.engine import make_engine
-from clinic.persistence.models import PressItem
+from clinic.persistence.models import PressItem, PressWorker
 from clinic.persistence.press_queue import LEASE, Claimed
 from clinic.persistence.press_sealing import Work
 from clinic.persistence.sealing import Damaged
@@ -143,15 +143,16 @@ class Drawing:
         if handed is None:
             return False
         key = press_sealing.open_from(self._key, handed, one.id, one.token, self._me)
-        return self._finish(one, self._result(one, key), since)
-
-    def _result(self, one: Claimed, key: bytes) -> bytes | None:
-        """The sealed PDF; None for a page that cannot be drawn."""
         try:
             work = press_sealing.open_work(key, one.id, one.sealed)
-            return press_sealing.seal_result(key, one.id, draw(self._press, work))
-        except (PressError, Damaged):
-            return None
+            result = press_sealing.seal_result(key, one.id, draw(self._press, work))
+        except PressError as error:
+            if error.kind == "lost":  # nobody's fault: somebody may try again
+                return self._end(one, since, press_queue.give_back)
+            return self._end(one, since, _failed)
+        except (Damaged, ClinicError, ValueError):
+            return self._end(one, since, _failed)
+        return self._end(one, since, lambda connection, id_, token: press_queue.finish(connection, id_, token, result))
 
     def _handed(self, one: Claimed) -> bytes | None:
         """Our way to the item's key; it comes as soon as the server has looked. None: the item is not ours any more.
@@ -179,16 +180,20 @@ class Drawing:
             self._stopping.wait(pause) if not self._stopping.is_set() else time.sleep(pause)
             pause = min(2 * pause, longest)
 
-    def _finish(self, one: Claimed, result: bytes | None, since: float) -> bool:
-        """Hand the result in, again while the database is away and the lease may hold: a second time does nothing."""
+    def _end(self, one: Claimed, since: float, end: Callable[[Connection, UUID, UUID], bool]) -> bool:
+        """End it, again while the database is away and the lease may hold: a second time does nothing."""
         while True:
             try:
                 with self._engine.begin() as connection:
-                    return press_queue.finish(connection, one.id, one.token, result)
+                    return end(connection, one.id, one.token)
             except OperationalError:
                 if time.monotonic() - since > 2 * LEASE.total_seconds():
                     return False
                 time.sleep(0.25)
+
+
+def _failed(connection: Connection, id_: UUID, token: UUID) -> bool:
+    return press_queue.finish(connection, id_, token, None)
 
 
 def _now(connection: Connection) -> Any:
@@ -252,6 +257,8 @@ def _who(engine: Engine) -> UUID | None:
     try:
         with engine.begin() as connection:
             found: UUID | None = connection.execute(select(func.clinic_guard.worker())).scalar()
+            if found:
+                connection.execute(update(PressWorker).where(PressWorker.id == found).values(seen=func.now()))
     except ProgrammingError:
         raise Usage("This database knows no print machines yet. Run there: clinic upgrade") from None
     return found

@@ -139,6 +139,10 @@ DOORS: Final[dict[str, Door]] = {
     "packs.case": Door(COUNSELLOR),
     "packs.make_case": Door(COUNSELLOR),
     "packs.day": Door(COUNSELLOR),
+    "packs.pending": Door(COUNSELLOR),
+    "packs.progress": Door(COUNSELLOR),
+    "packs.collect": Door(COUNSELLOR),
+    "packs.cancel": Door(COUNSELLOR),
     # rights of the two, retention, backups
     "rights.page": Door(COUNSELLOR),
     "rights.export_": Door(COUNSELLOR, fresh=True),

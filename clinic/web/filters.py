@@ -7,12 +7,13 @@ from typing import Any, Final
 from flask import Flask
 
 from clinic.documents import words
-from clinic.domain.answer import WRONG, Leaf, field_path, leaves, row_ids, spread
+from clinic.domain.answer import WRONG, Leaf, field_path, leaves, row_ids, row_leaves, spread
 from clinic.domain.definition import Block, Condition, Placed, Text
 from clinic.domain.errors import MESSAGES
 from clinic.i18n.locales import NAMES, locale, translated
 from clinic.services.definitions import tables
 from clinic.web import drawing, language
+from clinic.web.forms import empty_rows
 
 DIRECTIONS: Final = {tag: locale(tag).dir for tag in NAMES}
 
@@ -23,6 +24,7 @@ def register(app: Flask) -> None:
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals["SCREEN"] = drawing.SCREEN
     app.jinja_env.filters["leaves"] = leaves
+    app.jinja_env.globals["row_of"] = empty_rows.row
 
     @app.context_processor
     def names() -> dict[str, Any]:
@@ -71,7 +73,7 @@ def condition_of(rule: Condition | None, placed: Placed, others: Iterable[Placed
 
 def leaves_of(block: Block, row: str) -> tuple[Leaf, ...]:
     """The leaves of one row of a table or grid."""
-    return tuple(leaf for leaf in leaves(block, (row,)) if leaf.path.split(".")[0] == row)
+    return row_leaves(block, row)
 
 
 def all_scales(block: Block) -> bool:

@@ -86,9 +86,9 @@ def folder() -> str:
 
 def book() -> Catalogue:
     """The definitions' sentences in the interface language."""
-    if "book" not in g:
-        g.book = _spoken(lambda: spoken.book(store(), tag()), lambda: catalogue(tag()))
-    found: Catalogue = g.book
+    found: Catalogue | None = g.get("book")  # once: a page asks hundreds of times
+    if found is None:
+        found = g.book = _spoken(lambda: spoken.book(store(), tag()), lambda: catalogue(tag()))
     return found
 
 

@@ -8,24 +8,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from io import BytesIO
+from math import ceil
 from typing import Any, Final
 from uuid import UUID
 
-from flask import Blueprint, render_template, request, send_file, url_for
+from flask import Blueprint, flash, redirect, render_template, request, send_file, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
+from flask_babel import lazy_gettext, ngettext
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, RadioField
 from wtforms.fields.choices import SelectChoice
 
 from clinic.domain.audience import RECIPIENTS, Recipient
 from clinic.domain.definition import Definition, Text
-from clinic.domain.errors import ClinicError, NotFound, Refused
+from clinic.domain.errors import ClinicError, Denied, NotFound, Refused
 from clinic.i18n.locales import NAMES
-from clinic.services import appointments, cases, pack_list, packs, records
+from clinic.services import appointments, batches, cases, pack_list, packs, press_room, records
 from clinic.services.pack_list import BadList
-from clinic.services.packs import How, Item, Looked, NothingPrinted, Offer, PackEmpty, PackFull
+from clinic.services.packs import How, Item, Looked, NothingPrinted, Offer, Pack, PackEmpty, PackFull
+from clinic.services.slips import Slip
 from clinic.services.spoken import books
 from clinic.web.appointments import clock, day_of
 from clinic.web.clinic import press, settings, store
@@ -39,6 +41,8 @@ MAKES: Final = frozenset({"print", "download", "zip"})
 LOOKS: Final = frozenset({"look", MARKED})
 PART: Final = "|"  # in the value of an item: where, for whom, which sheet, its paper, the mark of what was shown
 CHOSEN: Final = 6  # parts of an item on the page where it is chosen
+PATIENCE: Final = 3.0  # s that somebody waits for the file itself; after that for a page that says how far it is
+STEP: Final = 5  # s: what is said of the time left goes in such steps
 USUAL: Final = ("", "", "1")  # language, second language, copies
 
 
@@ -91,6 +95,24 @@ class Group:
     lines: tuple[Line, ...]
     at: datetime | None = None
     who: str = ""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A sheet that could not be drawn, by what the page before said of it."""
+
+    code: str
+    title: Text
+    recipient: Recipient
+
+
+@dataclass(frozen=True)
+class Making:
+    """An own pack in the list of those that are there."""
+
+    found: batches.Progress
+    words: str
+    at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -246,7 +268,10 @@ def _base(item: Item) -> str:
 
 # --------------------------------------------------------------------------- looking and printing
 def _looked_or_made(one: Any, shown: date | None, items: list[Item]) -> ResponseReturnValue:
-    """What leaves the room; or, once it was shown, the file. If anything is wrong nothing was printed."""
+    """What leaves the room; or, once it was shown, the file, or the page that says how far it is.
+
+    If anything is wrong nothing was printed.
+    """
     form = PackForm()
     valid = form.validate()
     if not items:
@@ -256,7 +281,14 @@ def _looked_or_made(one: Any, shown: date | None, items: list[Item]) -> Response
     if packs.uneven(items) and request.form.get("uneven", "") != _mark(items):
         return _looked(one, shown, items, form, 409)
     try:
-        made = packs.make(store(), press(), token(), items, form.how(), settings().print_when, whole=True)
+        batch = batches.submit(store(), token(), items, form.how(), settings().print_when, whole=True)
+        if not batch.id:
+            return _looked(one, shown, items, form, Refused.http, batch.failed)
+        with press_room.drawing(store(), press()):
+            found = batches.wait(store(), token(), batch.id, PATIENCE)
+        if found.state != "ready":
+            return redirect(url_for("packs.progress", batch_id=batch.id), 303)
+        made = batches.collect(store(), press(), token(), batch.id, settings().print_when, keep=False)
     except NothingPrinted as error:
         return _looked(one, shown, items, form, error.http, error.places)
     except NotFound:
@@ -265,7 +297,114 @@ def _looked_or_made(one: Any, shown: date | None, items: list[Item]) -> Response
         return _looked(one, shown, items, form, error.http, refusal=fill(problem(error.message_id), error.params))
     if made.failed:
         return _looked(one, shown, items, form, Refused.http, made.failed)
-    return send_file(BytesIO(made.data), mimetype=made.mime, as_attachment=_do() != "print", download_name=made.name)
+    return _file(made)
+
+
+# --------------------------------------------------------------------------- on its way
+@bp.get("/packs")
+def pending() -> ResponseReturnValue:
+    """The own packs that are being made or wait to be handed out. Nothing of them is said but how far they are."""
+    return render_template("web/packs/pending.html", packs=made_here(), clock=clock)
+
+
+@bp.get("/packs/<uuid:batch_id>")
+def progress(batch_id: UUID) -> ResponseReturnValue:
+    """How far an own pack is; ready, the buttons that hand it out. Reloading itself, it keeps nobody awake."""
+    found, slip = _own(str(batch_id))
+    lost, left = list[Lost](), list[Item]()
+    if found.state == "ready":
+        known, failed = packs.packable(store()), set(found.failed)
+        items = {entry.item.place: entry.item for entry in slip.entries}
+        lost = [Lost(one.code, known[one.sheet].title, one.recipient) for one in items.values() if one.place in failed]
+        left = [one for one in items.values() if one.place not in failed]
+    return render_template(
+        "web/packs/progress.html",
+        found=found,
+        words=left_words(found.seconds_left),
+        zip=slip.how.zip,
+        lost=lost,
+        rest=bool(left),
+        uneven=packs.uneven(left) if lost else {},
+        line=problem(Refused().message_id),
+    )
+
+
+@bp.post("/packs/<uuid:batch_id>/collect")
+def collect(batch_id: UUID) -> ResponseReturnValue:
+    """The file. If anything of it may not leave any more, what leaves the room once more, and nothing was printed."""
+    id_, rest = str(batch_id), "rest" in request.form
+    slip = _own(id_)[1]
+    try:
+        made = batches.collect(store(), press(), token(), id_, settings().print_when, rest=rest)
+    except batches.Unfinished:
+        return redirect(url_for("packs.progress", batch_id=id_), 303)
+    except NothingPrinted as error:
+        return _again(slip, error.http, error.places)
+    except NotFound:
+        raise
+    except ClinicError as error:
+        return _again(slip, error.http, refusal=fill(problem(error.message_id), error.params))
+    return _file(made) if made.data else _again(slip, Refused.http, made.failed)
+
+
+@bp.post("/packs/<uuid:batch_id>/cancel")
+def cancel(batch_id: UUID) -> ResponseReturnValue:
+    """Away with it. `back` leads to what leaves the room, without what could not be drawn."""
+    id_ = str(batch_id)
+    found, slip = _own(id_)
+    batches.cancel(store(), token(), id_)
+    if _do() == "back" and not found.picked:
+        return _again(slip, 200, found.failed)
+    if not found.picked:
+        flash(_("Nothing was printed. The pack is gone."))
+    return redirect(url_for("packs.pending"), 303)
+
+
+@bp.app_template_global("packs_made")
+def made_here() -> list[Making]:
+    """The own packs, the newest first."""
+    try:
+        found = batches.mine(store(), token())
+    except Denied:  # after a reset of the sign-in, until it was confirmed: nothing opens
+        return []
+    return [Making(one, left_words(one.seconds_left), one.made.astimezone() if one.made else None) for one in found]
+
+
+def left_words(seconds: float | None) -> str:
+    """About how long it will take, in words that do not jump; empty if nobody can tell."""
+    if seconds is None:
+        return ""
+    if seconds > 55:
+        minutes = max(round(seconds / 60), 1)
+        return str(ngettext("About %(num)d minute left", "About %(num)d minutes left", minutes))
+    step = max(5, ceil(seconds / STEP) * STEP)
+    return str(ngettext("About %(num)d second left", "About %(num)d seconds left", step))
+
+
+def _own(id_: str) -> tuple[batches.Progress, Slip]:
+    """An own pack. NotFound, also while nothing of this account opens."""
+    try:
+        return batches.progress(store(), token(), id_), batches.asked(store(), token(), id_)
+    except Denied:
+        raise NotFound from None
+
+
+def _again(slip: Slip, status: int, failed: Sequence[int] = (), refusal: str = "") -> ResponseReturnValue:
+    """What leaves the room, of the items of a pack that is gone."""
+    items = list({entry.item.place: entry.item for entry in slip.entries}.values())
+    how, whose = slip.how, {item.case for item in items}
+    form = PackForm(formdata=None, data={"draft": how.draft, "cover": how.cover, "letterhead": how.letterhead})
+    form.goes.data = "home" if how.home else "stays"
+    alone = len(whose) == 1 and all(item.at is None for item in items)
+    one = cases.name(store(), token(), whose.pop()) if alone else None
+    days = {item.at.date() for item in items if item.at}
+    return _looked(one, min(days, default=None), items, form, status, failed, refusal)
+
+
+def _file(made: Pack) -> ResponseReturnValue:
+    """The file, shown in the browser or kept; its name says nothing."""
+    kept = _do() != "print" or made.mime != "application/pdf"
+    return send_file(BytesIO(made.data), mimetype=made.mime, as_attachment=kept, download_name=made.name)
 
 
 def _looked(

@@ -234,7 +234,7 @@ def posted_tab() -> str:
 
 
 def _code(record: RecordView) -> str:
-    return cases.name(store(), token(), record.case_id).code
+    return record.code or cases.name(store(), token(), record.case_id).code
 
 
 def _page(record: RecordView, form: RecordForm, recovered: bool = False) -> str:
@@ -265,7 +265,7 @@ def _own(record: RecordView) -> tuple[Placed, ...]:
 
 
 def _wrong(form: RecordForm) -> list[tuple[str, Any]]:
-    return [(name, form[name]) for name in form._fields if form[name].errors]
+    return [(name, one) for name, one in form.fields.items() if one.errors]
 
 
 def _of(path: str, placed: Placed) -> bool:

@@ -17,6 +17,7 @@ FRESH: Final = "clinic_fresh"
 BY_ITSELF: Final = "clinic_by_itself"  # set by the script for the page it goes to when nobody is there
 BROWSER: Final = "browser"
 NONCE_BYTES: Final = 12
+RELOADS: Final = frozenset({"packs.progress"})  # a page that asks again and again how far something is
 COUPLE_PAGE: Final = "cases.couple"  # the one page of the couple view
 
 
@@ -62,8 +63,11 @@ def actor() -> Actor | None:
 
 
 def by_itself() -> bool:
-    """Whether the script went to this page and nobody touched anything. To lie with this cookie only locks sooner."""
-    return request.method == "GET" and BY_ITSELF in request.cookies
+    """Whether the script went to this page, or it reloads itself, and nobody touched anything.
+
+    To lie with this cookie only locks sooner.
+    """
+    return request.method == "GET" and (BY_ITSELF in request.cookies or request.endpoint in RELOADS)
 
 
 def awake() -> None:

@@ -1,4 +1,4 @@
-"""`clinic bench`: every benchmark by name."""
+"""`clinic bench`: every benchmark by name; what is not there yet says so in its row."""
 
 import sys
 
@@ -10,6 +10,16 @@ BENCHMARKS = {
     "pack": f"{HERE}.sheet_bench:pack",
     "cold": f"{HERE}.sheet_bench:cold",
     "files": f"{HERE}.sheet_bench:files",
+    "mix": f"{HERE}.mix_bench:throughput",
+    "cache": f"{HERE}.cache_bench:bench",
+    "memory": f"{HERE}.worker_bench:memory",
+    "flat": f"{HERE}.worker_bench:flat",
+    "hostile": f"{HERE}.worker_bench:hostile",
+    "press": f"{HERE}.press_bench:bench",
+    "web_memory": f"{HERE}.memory_bench:bench",
+    "audit": f"{HERE}.audit_bench:bench",
+    "codes": f"{HERE}.codes_bench:bench",
+    "overlay": f"{HERE}.overlay_bench:bench",
 }
 
 if __name__ == "__main__":

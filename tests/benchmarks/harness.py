@@ -62,7 +62,7 @@ class Bar:
     limit: float
 
     def __str__(self) -> str:
-        return f"{self.sign} {self.limit:.3g}" + (" ×" if self.of == "faster" else "")
+        return f"{self.sign} {_short(self.limit)}" + (" ×" if self.of == "faster" else "")
 
     def met(self, row: "Row") -> bool | None:
         got = row.value if self.of == "value" else row.faster
@@ -169,9 +169,8 @@ def run(benchmarks: Mapping[str, str], how: Run, say: Callable[[str], None] = la
     before, rows, broken = _load(), [], []
     for name, place in benchmarks.items():
         say(name)
-        module, _, function = place.partition(":")
         try:
-            for one in getattr(import_module(module), function)(how):
+            for one in _found(place)(how):
                 rows.append(one)
         except Missing as missing:
             rows.append(absent(name, missing))
@@ -179,6 +178,20 @@ def run(benchmarks: Mapping[str, str], how: Run, say: Callable[[str], None] = la
             rows.append(absent(name, f"broken: {type(error).__name__}: {' '.join(str(error).split())[:160]}"))
             broken.append(name)
     return Report(rows, broken, (before, _load()))
+
+
+def _found(place: str) -> Benchmark:
+    """The function of a benchmark. Raises Missing if it, or a package that it needs, is not there."""
+    module, _, function = place.partition(":")
+    try:
+        made: Benchmark = getattr(import_module(module), function)
+    except AttributeError:
+        raise Missing(f"not there: {place}") from None
+    except ModuleNotFoundError as missing:
+        if str(missing.name).startswith(("clinic", "tests")):
+            raise Missing(f"not there: {missing.name}") from None
+        raise Missing(f"not installed: pip install {missing.name}") from None
+    return made
 
 
 def table(report: Report) -> Table:

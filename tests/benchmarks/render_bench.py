@@ -6,6 +6,7 @@ Each function returns plain figures: times in ms, sheets per second, ratios abov
 import argparse
 import contextlib
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from tests.benchmarks import pages, peers
 PER_READER = 3  # sheets
 WORKERS = 2
 PACK = 200
+NICE = 10  # of a press child; its module loads the engine, so it is not asked
 
 
 @cache
@@ -71,7 +73,9 @@ def throughput(press: Press, chromium: peers.Warm, rounds: int = 5) -> dict[str,
 def stamped(press: Press, chromium: peers.Warm, rounds: int = 50) -> dict[str, float]:
     """A given sheet once the page is known, and a pack of alike sheets with its join."""
     page = pages.page(code=SLOTS["code"], date=SLOTS["date"])
-    words = [{"code": f"K7QM2X{number:03}".translate(str.maketrans("01", "AB")), "date": pages.DAY} for number in range(PACK)]
+    words = [
+        {"code": f"K7QM2X{number:03}".translate(str.maketrans("01", "AB")), "date": pages.DAY} for number in range(PACK)
+    ]
     press.given(page, words[0])
     ours, theirs = [], []
     html = peers.document(page.with_words(words[0]))
@@ -123,6 +127,58 @@ def printable(locales: Sequence[str]) -> list[str]:
     return found
 
 
+def alike(press: Press) -> None:
+    """The same niceness for all of them: on a machine that others use too, our polite children would seem slow."""
+    for pid in family(os.getpid()) - family(press.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, pid, NICE)
+
+
+def family(pid: int) -> set[int]:
+    """Processes that this one started, and theirs."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, task.read_text("utf-8").split()):
+                found |= {child, *family(child)}
+    return found
+
+
+def processor(pids: set[int]) -> float:
+    """Processor time of these processes and of what they started and ended, in ms: others on the machine do not lengthen it."""
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text("utf-8").rsplit(")", 1)[1].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK") * 1000
+
+
+def effort(press: Press, chromium: peers.Warm, rounds: int = 3) -> dict[str, float]:
+    """Processor time of one unlike sheet in ms, wherever it is spent: what throughput is made of on a busy machine."""
+    blanks, filled = list(sheets()), list(sheets(filled=True))
+    readers = [filled[start : start + PER_READER] for start in range(0, len(filled), PER_READER)]
+    ours = family(os.getpid()) & {press.pid} | {os.getpid()}
+    mine = lambda: processor({os.getpid(), press.pid} | family(press.pid))  # noqa: E731
+    theirs = lambda: processor({os.getpid()} | family(os.getpid()) - family(press.pid) - ours)  # noqa: E731
+    ways: dict[str, tuple[int, Callable[[], object], Callable[[], float]]] = {
+        "reused": (len(blanks), lambda: _both(press.blank, blanks), mine),
+        "chromium blank": (len(blanks), lambda: chromium.draw_all([peers.document(one) for one in blanks]), theirs),
+        "readers": (len(filled), lambda: _both(partial(_fresh, press), readers), mine),
+        "chromium filled": (len(filled), lambda: chromium.draw_all([peers.document(one) for one in filled]), theirs),
+    }
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, (count, act, clock) in ways.items():
+            before = clock()
+            act()
+            spent[name].append((clock() - before) / count)
+    found = {name: round(statistics.median(each), 1) for name, each in spent.items()}
+    return found | {
+        "reused is lighter by": round(found["chromium blank"] / found["reused"], 2),
+        "readers is lighter by": round(found["chromium filled"] / found["readers"], 2),
+    }
+
+
 def pss(pid: int) -> float:
     """Proportional set size of a process in MB."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text("utf-8").splitlines()
@@ -154,11 +210,16 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--prints", type=int, default=0, help="measure memory over so many prints instead")
     options.add_argument("--locales", default="en,ar")
+    options.add_argument("--effort", action="store_true", help="measure processor time only")
     asked = options.parse_args()
     if asked.prints:
         print(json.dumps(memory(asked.prints, asked.locales.split(",")), indent=1))
         return
-    with pages.press() as press, peers.Warm(1) as one, peers.Warm(WORKERS) as two:
+    with peers.Warm(1) as one, peers.Warm(WORKERS) as two, pages.press() as press:
+        alike(press)
+        if asked.effort:
+            print(json.dumps({"effort": effort(press, two)}, indent=1))
+            return
         print(json.dumps({"speed": speed(press, one), "stamped": stamped(press, one)}, indent=1))
         print(json.dumps({"throughput": throughput(press, two)}, indent=1))
 

@@ -20,6 +20,7 @@ from clinic.persistence.store import Store
 from clinic.press.press import Press
 from clinic.services import accounts
 from clinic.services.instance import init_instance
+from clinic.services.press_room import PressRoom
 
 PASSWORD: Final = "quite a long passphrase"
 SHOTS: Final = Path(__file__).with_name("shots")
@@ -56,10 +57,13 @@ def served(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Served]:
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
+    room = PressRoom(store, press)
+    room.start()
     yield Served(f"http://localhost:{server.server_port}", store)
     server.shutdown()
     thread.join(10)
     server.server_close()
+    room.stop()
     press.stop()
     store.close()
 

@@ -36,7 +36,8 @@ def pages():
             made = documents.page(sheet, [catalogue(tag) for tag in tags], options, code="K7QM2XTPA", fonts=looks(tags))
             yield f"{form.id} {tags} {large} {filled}", made
 
-quick, plain, differ, count, slow = engine.Source, lambda text, fetcher: HTML(string=text, url_fetcher=fetcher), [], 0, 0
+quick, plain = engine.Source, lambda text, fetcher: HTML(string=text, url_fetcher=fetcher)
+differ, count, slow = [], 0, 0
 for name, page in pages():
     engine.use(True)
     engine.Source = quick
@@ -53,7 +54,9 @@ print(json.dumps({"count": count, "differ": differ, "parsed slowly": slow}))
 
 def test_it_fits_the_engine() -> None:
     text = (fonts.TABLE.parent / "engine.py").read_text("utf-8")
-    assert f'WRITTEN_FOR = "{weasyprint.VERSION}"' in text, "measure the short cuts again, and draw all sheets both ways"
+    assert f'WRITTEN_FOR = "{weasyprint.VERSION}"' in text, (
+        "measure the short cuts again, and draw all sheets both ways"
+    )
 
 
 def test_every_sheet_is_the_same_byte_for_byte() -> None:

@@ -28,10 +28,12 @@ from clinic.press.press import Press
 from clinic.services import (
     accounts,
     appointments,
+    batches,
     break_glass,
     cases,
     machines,
     notices,
+    packs,
     records,
     second_person,
     sessions,
@@ -136,7 +138,11 @@ TABLE: dict[tuple[str, str], str] = {
     ("machines.revoke", "POST"): "xxxx..xxxs",
     ("packs.case", "GET"): ".0xxxxxx0s",
     ("packs.day", "POST"): "..xxxxxx.s",
+    ("packs.cancel", "POST"): ".0xxxxxx0s",
+    ("packs.collect", "POST"): ".0xxxxxx0s",
     ("packs.make_case", "POST"): ".0xxxxxx0s",
+    ("packs.pending", "GET"): "..xxxxxx.s",
+    ("packs.progress", "GET"): ".0xxxxxx0s",
     ("pages.help", "GET"): ".........s",
     ("pages.language", "POST"): ".........s",
     ("records.add", "POST"): ".0.0xxxx0s",
@@ -224,6 +230,9 @@ class House:
         if "appointment_id" in rule.arguments:
             at = date(2026, 3, 9), time(10, 30), 50, "a"
             made["appointment_id"] = appointments.add(self.store, self.token("ana"), self.case, *at)
+        if "batch_id" in rule.arguments:
+            item = packs.Item(1, self.case, "", "joint", "when_to_get_more_help")
+            made["batch_id"] = batches.submit(self.store, self.token("ana"), [item], packs.How(), "approved").id
         if "machine_id" in rule.arguments:
             key = worker_key.shown(os.urandom(32))
             made["machine_id"] = machines.accept(self.store, self.token("ada"), f"Machine {key[-9:]}", key).id

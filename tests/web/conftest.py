@@ -21,6 +21,7 @@ from clinic.services import accounts, cases, records
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from clinic.services.instance import init_instance
+from clinic.web import packs
 
 PASSWORD = "quite a long passphrase"
 
@@ -90,8 +91,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 @pytest.fixture
-def clinic(tmp_path: Path, made: Made, press: Press) -> Iterator[Clinic]:
-    """A fresh copy of the instance, served."""
+def clinic(tmp_path: Path, made: Made, press: Press, monkeypatch: pytest.MonkeyPatch) -> Iterator[Clinic]:
+    """A fresh copy of the instance, served. A pack is waited for, however slow this machine is."""
+    monkeypatch.setattr(packs, "PATIENCE", 120.0)
     shutil.copytree(made.folder, tmp_path / "i")
     shutil.copy2(made.folder.with_name("i.key"), tmp_path / "i.key")
     settings = config.load(tmp_path / "i", {"CLINIC_PRINT_WHEN": "approved"})  # so that only English is ready

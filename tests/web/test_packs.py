@@ -3,6 +3,8 @@
 import io
 import re
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, time, timedelta
 from html import unescape
@@ -13,8 +15,12 @@ from flask.testing import FlaskClient
 
 from clinic.domain.errors import Refused
 from clinic.persistence.keyholder import Keyholder
-from clinic.services import accounts, appointments, cases, choices, packs, prints
+from clinic.press.press import PressError
+from clinic.services import accounts, appointments, cases, choices, packs, press_room, prints
 from clinic.services.definitions import definitions
+from clinic.services.press_room import PressRoom
+from clinic.web import packs as web_packs
+from clinic.web import session
 from tests import pdf
 from tests.filling import filled
 from tests.web.conftest import PASSWORD, Clinic, finished, post, prepared
@@ -443,7 +449,7 @@ def test_nothing_and_nonsense(clinic: Clinic, ana: FlaskClient) -> None:
         for do in ("print", "look"):
             assert make(ana, clinic, bad, do=do).status_code == 404, bad
     assert print_(ana, clinic, item(clinic, "joint", "our_cycle"), goes="away").status_code == 422
-    many = [item(clinic, "joint", "our_cycle") + f"|||{number}|" for number in (60, 70)]
+    many = [item(clinic, "joint", "our_cycle") + f"|||{number}|" for number in (160, 170)]
     full = make(ana, clinic, *many, do="look")
     assert full.status_code == 413
     assert len(ticked(full.text)) == 2
@@ -535,8 +541,8 @@ def test_a_fault_has_its_line_and_column_and_the_text_stays(clinic: Clinic, ana:
     assert replies[0] == replies[1]
     assert listed(ana, "x" * 300_000).status_code == 422
     assert listed(ana, "").status_code == 422
-    many = "case,sheet,to,copies\n" + f"{code_of(clinic)},our_cycle,joint,9\n" * 12
-    assert "a pack holds 100" in listed(ana, many).text
+    many = "case,sheet,to,copies\n" + f"{code_of(clinic)},our_cycle,joint,90\n" * 4
+    assert "a pack holds 300" in listed(ana, many).text
     assert sent(clinic) == []
 
 
@@ -556,3 +562,270 @@ def test_titles_and_addresses_say_nothing(clinic: Clinic, ana: FlaskClient) -> N
             for address in re.findall(r'(?:href|action)="([^"]*)"', text):
                 assert "?" not in address
                 assert not any(id_ in address for id_ in definitions())
+
+
+# --------------------------------------------------------------------------- on its way
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch, clinic: Clinic) -> Callable[[], None]:
+    """Nobody draws, and nobody waits: so a pack stays on its way until it is told to be drawn."""
+    monkeypatch.setattr(web_packs, "PATIENCE", 0.0)
+    room = PressRoom(clinic.store, clinic.app.extensions["clinic"]["press"])
+
+    @contextmanager
+    def nobody(*_: object) -> Iterator[None]:
+        yield
+
+    monkeypatch.setattr(press_room, "drawing", nobody)
+
+    def draw() -> None:
+        while room.turn():
+            pass
+
+    return draw
+
+
+def on_its_way(client: FlaskClient, clinic: Clinic, *wanted: tuple[str, str], **more: Any) -> str:
+    """A pack that was asked for; the address of its page."""
+    reply = print_(client, clinic, *(item(clinic, *one) for one in wanted), **more)
+    assert reply.status_code == 303
+    assert re.fullmatch(r"/packs/[0-9a-f-]{36}", reply.location)
+    return str(reply.location)
+
+
+PAIR = (("a", "two_beliefs"), ("b", "two_beliefs"))
+
+
+def main_of(text: str) -> str:
+    return text.split("<main")[1].split("</main>")[0]
+
+
+def words_of(text: str) -> str:
+    """What a page says, without addresses and marks of direction."""
+    return re.sub(r"[\u2066-\u2069]", "", unescape(re.sub(r"<[^>]*>", " ", main_of(text))))
+
+
+def test_a_pack_that_takes_long_has_a_page_of_its_own(
+    clinic: Clinic, ana: FlaskClient, slow: Callable[[], None], purposes: list[str]
+) -> None:
+    prepared(clinic)
+    where = on_its_way(ana, clinic, *PAIR)
+    assert sent(clinic) == [], "nothing is noted before it leaves"
+    purposes.clear()
+    page = ana.get(where).text
+    assert "<title>Pack – Secure Base</title>" in page
+    assert "0 of 2 sheets" in words_of(page)
+    assert re.search(r'<progress max="2" value="0"', page)
+    assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page
+    for word in ("wo_beliefs", "Two", code_of(clinic), "Partner", clinic.case):
+        assert word not in main_of(page), word
+    slow()
+    ready = ana.get(where).text
+    assert "2 of 2 sheets" in words_of(ready)
+    assert "refresh" not in ready
+    assert purposes == [], "to say how far it is opens nobody's view"
+    reply = post(ana, f"{where}/collect", do="print")
+    assert reply.status_code == 200
+    assert re.fullmatch(r"inline; filename=[0-9a-f]{8}\.pdf", reply.headers["Content-Disposition"])
+    assert not pdf.ua1(reply.data)
+    assert sorted(sent(clinic)) == sorted(PAIR)
+    again = post(ana, f"{where}/collect", do="download")
+    assert again.data == reply.data
+    assert again.headers["Content-Disposition"].startswith("attachment")
+    assert sorted(sent(clinic)) == sorted(PAIR), "the same file once more is no new print"
+    assert "handed out" in words_of(ana.get(where).text)
+
+
+def test_it_is_found_again_and_only_by_its_owner(clinic: Clinic, ana: FlaskClient, slow: Callable[[], None]) -> None:
+    prepared(clinic)
+    assert "No pack is being made." in ana.get("/packs").text
+    assert "/packs/" not in ana.get("/day").text
+    where = on_its_way(ana, clinic, *PAIR)
+    for address in ("/packs", "/day"):
+        text = ana.get(address).text
+        assert f'href="{where}"' in text
+        assert "0 of 2 sheets" in words_of(text)
+        assert code_of(clinic) not in main_of(text)
+    slow()
+    assert "2 of 2 sheets" in words_of(ana.get("/packs").text)
+    ben = clinic.client("ben")
+    assert where not in ben.get("/packs").text + ben.get("/day").text
+    for act in ("", "/collect", "/cancel"):
+        there = post(ben, where + act) if act else ben.get(where)
+        nowhere = "/packs/00000000-0000-4000-8000-000000000000"
+        assert there.status_code == 404
+        gone = post(ben, nowhere + act) if act else ben.get(nowhere)
+        assert main_of(gone.text) == main_of(there.text)
+    assert ana.get(where).status_code == 200
+
+
+def test_it_is_cancelled_by_post_alone_and_nothing_is_noted(
+    clinic: Clinic, ana: FlaskClient, slow: Callable[[], None]
+) -> None:
+    prepared(clinic)
+    for drawn in (False, True):
+        where = on_its_way(ana, clinic, *PAIR)
+        if drawn:
+            slow()
+        assert ana.get(f"{where}/cancel").status_code == 405
+        reply = post(ana, f"{where}/cancel")
+        assert (reply.status_code, reply.location) == (303, "/packs")
+        assert "Nothing was printed." in ana.get("/packs").text
+        for act in ("", "/collect", "/cancel"):
+            assert (post(ana, where + act) if act else ana.get(where)).status_code == 404
+    assert sent(clinic) == []
+
+
+def test_a_pack_that_is_not_finished_is_not_handed_out(
+    clinic: Clinic, ana: FlaskClient, slow: Callable[[], None]
+) -> None:
+    prepared(clinic)
+    where = on_its_way(ana, clinic, *PAIR)
+    early = post(ana, f"{where}/collect", do="print")
+    assert (early.status_code, early.location) == (303, where)
+    assert sent(clinic) == []
+
+
+@pytest.fixture
+def torn(monkeypatch: pytest.MonkeyPatch, clinic: Clinic) -> None:
+    """The press gives up over every sheet for B, as it would over a page that breaks a limit."""
+    press = clinic.app.extensions["clinic"]["press"]
+    count = iter(range(1000))
+
+    def some(draw: Callable[..., Any]) -> Callable[..., Any]:
+        def drawn(*arguments: Any) -> Any:
+            if next(count) % 2:
+                raise PressError("timeout")
+            return draw(*arguments)
+
+        return drawn
+
+    monkeypatch.setattr(press, "pdf", some(press.pdf))
+    alike = press.given_all
+
+    def given(page: Any, words: Any) -> Any:
+        return [some_given(page, [one])[0] for one in words]
+
+    some_given = some(alike)
+    monkeypatch.setattr(press, "given_all", given)
+
+
+def test_a_sheet_that_fails_is_named_and_the_rest_prints_if_somebody_says_so(
+    clinic: Clinic, ana: FlaskClient, slow: Callable[[], None], torn: None
+) -> None:
+    prepared(clinic)
+    where = on_its_way(ana, clinic, *PAIR)
+    assert code_of(clinic) not in main_of(ana.get(where).text)
+    slow()
+    page = ana.get(where).text
+    said = words_of(page)
+    assert LINE in said
+    assert code_of(clinic) in said
+    assert said.count("Two") == 1, "one sheet, by its title"
+    assert "Both leave with the same number of sheets" in said, "the rest is uneven, and that is said first"
+    assert 'data-first-layer="/day"' in page, "it names a sheet, so it closes as the page before did"
+    for why in ("timeout", "press", "drawn"):
+        assert why not in said
+    assert sent(clinic) == []
+    reply = post(ana, f"{where}/collect", do="print", rest="1")
+    assert reply.status_code == 200
+    assert reply.mimetype == "application/pdf"
+    assert len(sent(clinic)) == 1
+
+
+def test_whoever_goes_back_reads_again_what_leaves_without_the_failed_one(
+    clinic: Clinic, ana: FlaskClient, slow: Callable[[], None], torn: None
+) -> None:
+    prepared(clinic)
+    where = on_its_way(ana, clinic, *PAIR, goes="home", cover="1")
+    slow()
+    back = post(ana, f"{where}/cancel", do="back")
+    assert back.status_code == 200
+    assert len(ticked(back.text)) == 1
+    assert LINE in back.text
+    assert f'action="/cases/{clinic.case}/pack"' in back.text
+    assert re.search(r'name="goes"[^>]*value="home"[^>]*checked', back.text)
+    assert re.search(r'name="cover"[^>]*checked', back.text)
+    assert ana.get(where).status_code == 404
+    assert sent(clinic) == []
+
+
+def test_without_a_yes_nothing_of_it_prints(
+    clinic: Clinic, ana: FlaskClient, slow: Callable[[], None], torn: None
+) -> None:
+    """A page that was sent from an old tab, before the failure was read."""
+    prepared(clinic)
+    where = on_its_way(ana, clinic, *PAIR)
+    slow()
+    reply = post(ana, f"{where}/collect", do="print")
+    assert reply.status_code == 409
+    assert "What leaves the room" in reply.text
+    assert sent(clinic) == []
+
+
+def test_the_gate_is_asked_again_when_it_is_handed_out(
+    clinic: Clinic, ana: FlaskClient, slow: Callable[[], None]
+) -> None:
+    prepared(clinic)
+    where = on_its_way(ana, clinic, *PAIR)
+    slow()
+    prepared(clinic, "hold")
+    reply = post(ana, f"{where}/collect", do="print")
+    assert reply.status_code == 409
+    assert LINE in reply.text
+    assert sent(clinic) == []
+    assert ana.get(where).status_code == 404
+
+
+def test_a_cover_or_the_couple_view_shows_nothing_of_it(
+    clinic: Clinic, ana: FlaskClient, slow: Callable[[], None]
+) -> None:
+    prepared(clinic)
+    where = on_its_way(ana, clinic, *PAIR)
+    post(ana, "/lock")
+    for address in (where, "/packs"):
+        shut = ana.get(address)
+        assert shut.status_code == 423
+        assert "of 2 sheets" not in shut.text
+    slow()
+    assert post(ana, f"{where}/collect").status_code == 423
+    assert sent(clinic) == []
+
+
+def test_a_page_that_reloads_itself_keeps_nobody_awake(
+    clinic: Clinic, ana: FlaskClient, slow: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(clinic)
+    where = on_its_way(ana, clinic, *PAIR)
+    woken: list[str] = []
+    monkeypatch.setattr(session, "awake", lambda: woken.append("awake"))
+    ana.get(where)
+    assert woken == []
+    ana.get("/packs")
+    assert woken == ["awake"]
+
+
+def test_a_zip_is_kept_and_never_shown(clinic: Clinic, ana: FlaskClient, slow: Callable[[], None]) -> None:
+    prepared(clinic)
+    where = on_its_way(ana, clinic, *PAIR, do="zip")
+    slow()
+    page = ana.get(where).text
+    assert 'value="print"' not in main_of(page)
+    reply = post(ana, f"{where}/collect", do="print")
+    assert reply.headers["Content-Disposition"].startswith("attachment")
+    assert len(zipfile.ZipFile(io.BytesIO(reply.data)).namelist()) == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, ""),
+        (0.0, "About 5 seconds left"),
+        (11.0, "About 15 seconds left"),
+        (55.0, "About 55 seconds left"),
+        (56.0, "About 1 minute left"),
+        (100.0, "About 2 minutes left"),
+    ],
+)
+def test_the_time_left_is_said_in_round_words(clinic: Clinic, seconds: float | None, words: str) -> None:
+    with clinic.app.test_request_context("/packs"):
+        assert re.sub(r"[\u2066-\u2069]", "", web_packs.left_words(seconds)) == words

@@ -1,18 +1,16 @@
-"""A WTForms form built from a definition: one field for every leaf, named by its path.
+"""The form of a record, built from its definition: one field for every leaf, named by its path.
 
-WTForms binds and holds the errors; the macros in `templates/macros/blocks.html` write the HTML. What a text means
-is decided by `domain.answer.read`, the same for browser, command line and tests.
+A session has some 240 of them, so a field is a plain value and no WTForms field: those cost more than the page. The
+macros in `templates/macros/blocks.html` write the HTML. What a text means is decided by `domain.answer.read`, the same
+for browser, command line and tests.
 """
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from werkzeug.datastructures import MultiDict
-from wtforms import BooleanField, RadioField, SelectMultipleField, StringField, TextAreaField, ValidationError
-from wtforms.fields import Field
-from wtforms.fields.choices import SelectChoice
-from wtforms.form import BaseForm
 
 from clinic.domain.answer import Leaf, field_path, leaves, read, row_ids, spread
 from clinic.domain.audience import About
@@ -21,12 +19,44 @@ from clinic.domain.definition import Definition, Placed
 SPARE_ROWS: Final = 1  # empty rows an open table shows beside the filled ones
 
 
-class RecordForm(BaseForm):
-    """The fields of one record by path; `rows` are the row ids of its open tables by placed name."""
+@dataclass(slots=True)
+class Field:
+    """One leaf in the form: what it shows, what was sent, and ids of `answer.WRONG` for what is wrong with that."""
 
-    def __init__(self, fields: Mapping[str, Any], rows: Mapping[str, tuple[str, ...]]) -> None:
-        super().__init__(fields)
-        self.rows = dict(rows)
+    leaf: Leaf
+    data: Any
+    sent: Sequence[str] = ()
+    errors: list[str] = field(default_factory=list)
+
+
+class RecordForm:
+    """The fields of one record by path; `rows` are the row ids of its open tables by placed name.
+
+    `sha` is that of the definition's text.
+    """
+
+    def __init__(self, fields: Mapping[str, Field], rows: Mapping[str, tuple[str, ...]], sha: str = "") -> None:
+        self.fields, self.rows, self.sha = fields, dict(rows), sha
+        self._under: dict[str, list[Field]] = {}  # by path, and by each path above it
+        for path, one in fields.items():
+            words = path.split(".")
+            for length in range(1, len(words) + 1):
+                self._under.setdefault(".".join(words[:length]), []).append(one)
+
+    def __getitem__(self, path: str) -> Field:
+        return self.fields[path]
+
+    def __contains__(self, path: str) -> bool:
+        return path in self.fields
+
+    def validate(self) -> None:
+        """Whether each text that was sent means something for its leaf."""
+        for one in self.fields.values():
+            one.errors = []
+            try:
+                read(one.leaf, one.sent)
+            except ValueError as error:
+                one.errors = [str(error)]
 
     def explain(self, wrong: Mapping[str, str]) -> None:
         """Attach faults found elsewhere (a missing answer on finish) to their fields; message ids."""
@@ -36,41 +66,11 @@ class RecordForm(BaseForm):
 
     def answered(self, placed: Placed) -> bool:
         """Whether a block has anything in it."""
-        start = placed.name + "."
-        return any(self[path].data for path in self._fields if path == placed.name or path.startswith(start))
+        return any(one.data for one in self._under.get(placed.name, ()))
 
     def filled(self, name: str, row: str) -> bool:
         """Whether a row of a table has anything in it."""
-        start = f"{name}.{row}."
-        return any(self[path].data or self[path].errors for path in self._fields if path.startswith(start))
-
-
-def _readable(leaf: Leaf) -> Any:
-    """A validator: the text must mean something for this leaf. Its message is an id of `answer.WRONG`."""
-
-    def check(_: BaseForm, field: Field) -> None:
-        try:
-            read(leaf, field.raw_data or ())
-        except ValueError as error:
-            raise ValidationError(str(error)) from None
-
-    return check
-
-
-def _field(leaf: Leaf) -> Any:
-    """The WTForms field of a leaf. Choices carry ids only: labels are written by the macros in their language."""
-    checks = [_readable(leaf)]
-    if leaf.type == "text":
-        return (TextAreaField if leaf.long else StringField)(validators=checks)
-    if leaf.type == "tick":
-        return BooleanField(validators=checks)
-    if leaf.type == "many":
-        choices = [SelectChoice(value=option.id, label=option.id) for option in leaf.options]
-        return SelectMultipleField(choices=choices, validate_choice=False, validators=checks)
-    if leaf.type == "one":
-        choices = [SelectChoice(value=option.id, label=option.id) for option in leaf.options]
-        return RadioField(choices=choices, validate_choice=False, validators=checks)
-    return StringField(validators=checks)
+        return any(one.data or one.errors for one in self._under.get(f"{name}.{row}", ()))
 
 
 def record_form(
@@ -81,8 +81,7 @@ def record_form(
     posted: MultiDict[str, str] | None = None,
 ) -> RecordForm:
     """The form of a record, filled with its answers and the texts that did not parse, or with what was posted."""
-    fields: dict[str, Any] = {}
-    data: dict[str, Any] = {}
+    fields: dict[str, Field] = {}
     rows: dict[str, tuple[str, ...]] = {}
     for placed in definition.placed(about):
         answer = answers.get(placed.name)
@@ -91,11 +90,18 @@ def record_form(
         values = spread(placed.block, answer)
         for leaf in leaves(placed.block, rows.get(placed.name, ())):
             path = field_path(placed, leaf)
-            fields[path] = _field(leaf)
-            data[path] = raw.get(path, _shown(values.get(leaf.path), leaf))
-    form = RecordForm(fields, rows)
-    form.process(formdata=posted, data=data)
-    return form
+            kept = raw.get(path, _shown(values.get(leaf.path), leaf))
+            fields[path] = Field(leaf, kept) if posted is None else _sent(leaf, kept, posted.getlist(path))
+    return RecordForm(fields, rows, definition.sha)
+
+
+def _sent(leaf: Leaf, kept: Any, sent: list[str]) -> Field:
+    """A field of a form that was posted. A tick or a list of ticks that is not there was taken away."""
+    if leaf.type == "tick":
+        return Field(leaf, bool(sent) and sent[0] not in ("", "false"), sent)
+    if leaf.type == "many":
+        return Field(leaf, sent, sent)
+    return Field(leaf, sent[0] if sent else kept, sent)
 
 
 def _rows(placed: Placed, answer: Any, posted: MultiDict[str, str] | None) -> tuple[str, ...]:
