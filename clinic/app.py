@@ -261,9 +261,11 @@ def serve(settings: Settings, port: int | None = None, greeting: str = "") -> No
 
     logs.setup()
     from clinic.services.backup import Daily
+    from clinic.services.handing import Handing
+    from clinic.services.press_room import PressRoom
     from clinic.services.warm import warm_pages
 
-    press, store, daily = Press(warm_pages()), None, None
+    press, store, threads = Press(warm_pages()), None, list[Daily | Handing | PressRoom]()
     press.start()
     try:
         store = Store.attach(settings, prompt=sys.stdin.isatty())
@@ -286,12 +288,13 @@ def serve(settings: Settings, port: int | None = None, greeting: str = "") -> No
         print(greeting or f"Secure Base: {address_of(settings, at)}", flush=True)
         if not _opened(store):
             print("The records are locked. Open them on this machine: clinic unlock", flush=True)
-        daily = Daily(store)
-        daily.start()
+        threads = [Daily(store), Handing(store), PressRoom(store, press, settings.press_places)]
+        for one in threads:
+            one.start()
         server.run()
     finally:
-        if daily is not None:
-            daily.stop()
+        for one in threads:
+            one.stop()
         if store is not None:
             store.close()
         press.stop()

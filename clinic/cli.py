@@ -222,11 +222,45 @@ def verify(settings: config.Settings, anchor: Path | None) -> None:
 @clinic.command()
 @with_settings
 @click.option("--port", type=click.IntRange(0, 65535), help="Instead of the port in the settings.")
-def serve(settings: config.Settings, port: int | None) -> None:
+@click.option("--processes", type=click.IntRange(1, 16), help="So many, by gunicorn; start `clinic keyholder` first.")
+def serve(settings: config.Settings, port: int | None, processes: int | None) -> None:
     """Serve the pages on this machine."""
+    if processes is not None:
+        from clinic import wsgi
+
+        wsgi.serve(settings, port, processes)
     from clinic import app
 
     app.serve(settings, port=settings.port if port is None else port)
+
+
+@clinic.command()
+@with_settings
+def keyholder(settings: config.Settings) -> None:
+    """Run the keyholder alone, for several web processes; it asks for the passphrase, or waits for `clinic unlock`."""
+    from clinic.services import keyholder_alone
+
+    keyholder_alone.run(settings)
+
+
+@clinic.command()
+@click.argument("folder", type=FOLDER)
+def deploy(folder: Path) -> None:
+    """Copy the examples for a server to FOLDER: systemd units, compose file, proxies. What is there stays."""
+    from clinic.services import deploying
+
+    for path in deploying.copy(folder):
+        click.echo(path)
+
+
+@clinic.command("postgres-roles")
+@click.option("--database", default="clinic", show_default=True)
+@click.option("--worker", "workers", multiple=True, metavar="ROLE", help="A role for a print machine; may be repeated.")
+def postgres_roles(database: str, workers: Sequence[str]) -> None:
+    """Print the SQL that makes PostgreSQL's roles and database. There is no password in it."""
+    from clinic.services import deploying
+
+    click.echo(deploying.roles(database, workers), nl=False)
 
 
 @clinic.command()
@@ -365,13 +399,16 @@ def pack(settings: config.Settings, out: Path | None, zip_: bool, cover: bool, d
 # ---------------------------------------------------------------- backups and exports
 @clinic.command()
 @with_settings
-@click.argument("file", type=FILE)
-def backup(settings: config.Settings, file: Path) -> None:
-    """Write a backup to FILE, sealed to the recovery key: keys, database, erasures, the end of the audit."""
+@click.argument("file", type=FILE, required=False)
+def backup(settings: config.Settings, file: Path | None) -> None:
+    """Write a backup to FILE, sealed to the recovery key: keys, database, erasures, the end of the audit.
+
+    Without FILE it is the backup of the day, as a server makes it; nothing happens when there is one.
+    """
     from clinic.services import backup
 
     made = backup.from_command_line(settings, file)
-    click.echo(f"clinic: {made.path} ({made.size / 1e6:.1f} MB)")
+    click.echo(f"clinic: {made.path} ({made.size / 1e6:.1f} MB)" if made else "clinic: today's is there already")
 
 
 @clinic.command()

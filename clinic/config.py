@@ -26,7 +26,7 @@ LETTERHEAD = 4, 80  # lines, characters of one
 HELP_LINES = tuple("now line doctor therapy free drink touch children advice".split())
 KEYS = tuple(
     "backup_folder database_url help_lines host key_file keyholder_database_url letterhead name owner_database_url paper"
-    " port print_when retention_years time_zone tls web_processes web_threads".split()
+    " port press_places print_when retention_years time_zone tls web_processes web_threads".split()
 )
 
 
@@ -46,7 +46,8 @@ class Settings:
     row-level security holds to the cases of whoever is signed in, `keyholder_database_url` reads only, and
     `owner_database_url` makes tables, backups and restores; it belongs in the environment of those commands, not in
     the file that the pages read. Empty: `database_url` does it. `web_processes` × `web_threads` answer at once where
-    `clinic.wsgi` is served; `clinic serve` is one process.
+    `clinic.wsgi` is served; `clinic serve` is one process. `press_places`: how many sheets of packs this machine draws
+    at once; 0 leaves them to print machines, None is one for each processor.
     """
 
     instance: Path
@@ -68,6 +69,7 @@ class Settings:
     keyholder_database_url: str = ""
     web_processes: int = 2
     web_threads: int = 4
+    press_places: int | None = None
     chosen: bool = True  # False: nobody named the instance, so say which one it is
 
     @property
@@ -117,6 +119,7 @@ def load(instance: Path | str | None = None, environment: Mapping[str, str] = os
         keyholder_database_url=_of_role("keyholder_database_url", values),
         web_processes=_count("web_processes", values.get("web_processes", 2), 16),
         web_threads=_count("web_threads", values.get("web_threads", 4), 32),
+        press_places=_press_places(values.get("press_places")),
         chosen=bool(named),
     )
 
@@ -264,6 +267,10 @@ def _of_role(key: str, values: Mapping[str, Any]) -> str:
     if found and not all(one.startswith("postgresql") for one in (found, str(values.get("database_url") or ""))):
         raise Usage(f"{key} needs PostgreSQL, there and in database_url.")
     return found
+
+
+def _press_places(value: object) -> int | None:
+    return value if value is None else 0 if str(value) == "0" else _count("press_places", value, 64)
 
 
 def _count(key: str, value: object, most: int) -> int:

@@ -1,7 +1,9 @@
 """The command line as a contract: exit codes, one plain line on stderr, JSON that scripts read."""
 
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -9,8 +11,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import func, select
 
+from clinic import config
 from clinic.cli import clinic as commands
+from clinic.persistence.models import PressBatch, PressItem, PressKey
+from clinic.persistence.store import Store
 from tests import pdf
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -146,7 +152,9 @@ def packed(
     out, file = tmp_path / "pack.out", tmp_path / "list.csv"
     file.write_text("case,sheet,to,locale,with,copies\n" + lines)
     more = ["--list", str(file)] if lines else []
-    return clinic("pack", "--out", str(out), *more, *arguments, instance=house), out
+    done = clinic("pack", "--out", str(out), *more, *arguments, instance=house)
+    done.stderr = re.sub(r"^clinic: \d+ of \d+ sheets.*\n", "", done.stderr, flags=re.MULTILINE)  # a slow machine
+    return done, out
 
 
 def test_a_pack_from_a_list(house: Path, tmp_path: Path) -> None:
@@ -196,6 +204,34 @@ def test_what_does_not_print_has_its_line_and_the_others_are_there(house: Path, 
     done, out = packed(house, tmp_path, lines=shut)
     refused(done, "line 2: This sheet cannot be printed now.")
     assert not out.exists()
+
+
+@pytest.mark.everything
+def test_the_keyboard_stops_a_pack_and_nothing_is_kept_of_it(house: Path, tmp_path: Path) -> None:
+    """As a terminal sends it: to every process of the command. No row of a print, no sheet that goes on waiting."""
+    out, file = tmp_path / "pack.out", tmp_path / "list.csv"
+    file.write_text("case,sheet,to,copies\n" + "K-1001,our_cycle,joint,9\n" * 30)
+    command = [sys.executable, "-m", "clinic.cli", "--instance", str(house), "pack", "--list", str(file)]
+    command += ["--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        lines = iter(process.stderr.readline, "")  # type: ignore[union-attr]
+        said = next(line for line in lines if re.fullmatch(r"clinic: \d+ of 270 sheets.*\n", line))
+        os.killpg(process.pid, signal.SIGINT)
+        rest = said + "".join(lines)
+        assert process.wait(60) == 1
+    assert "Traceback" not in rest
+    assert "clinic: Stopped. No file was written.\n" in rest
+    assert not out.exists()
+    settings = config.load(house)
+    store = Store.open(settings)
+    try:
+        with store.engine.connect() as connection:
+            counts = [
+                connection.scalar(select(func.count()).select_from(one)) for one in (PressBatch, PressItem, PressKey)
+            ]
+        assert counts == [0, 0, 0]
+    finally:
+        store.close()
 
 
 def test_a_bad_list_prints_nothing(house: Path, tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ Keys = Mapping[Scope, tuple[UUID, bytes]]
 # Made once: to build such a statement takes longer than to run it.
 _ME: Final = bindparam("me", type_=Case.counsellor_id.type)
 _IDS: Final = bindparam("ids", expanding=True, type_=Case.id.type)
+_TAGS: Final = bindparam("tags", expanding=True, type_=KeyRing.tag.type)
 _WHOSE: Final[dict[Cases, ColumnElement[bool]]] = {
     "own": Case.counsellor_id == _ME,
     "supervised": Case.counsellor_id.in_(select(Account.id).where(Account.supervisor_id == _ME)),
@@ -94,7 +95,9 @@ _WHOSE: Final[dict[Cases, ColumnElement[bool]]] = {
 }
 _SOME: Final = {kind: select(Case.id).where(Case.id.in_(_IDS), condition) for kind, condition in _WHOSE.items()}
 _THESE: Final = {kind: select(Case).where(Case.id.in_(_IDS), condition) for kind, condition in _WHOSE.items()}
-_RING: Final = select(KeyRing).where(KeyRing.case_id.in_(_IDS))
+_RING: Final = select(KeyRing.id, KeyRing.tag, KeyRing.kid, KeyRing.wrapped).where(
+    KeyRing.case_id.in_(_IDS), KeyRing.tag.in_(_TAGS) | (KeyRing.kid == 0)
+)
 _SESSION: Final = (
     select(SignedIn, Account)
     .join(Account, Account.id == SignedIn.account_id)
@@ -526,7 +529,7 @@ class Keyholder(SystemKeys):
         }
         found: dict[UUID, dict[Scope, tuple[UUID, bytes]]] = {case_id: {} for case_id in case_ids}
         erased = set()
-        for row in session.scalars(_RING, {"ids": case_ids}):
+        for row in session.execute(_RING, {"ids": case_ids, "tags": list(wanted)}):
             if row.kid == 0:
                 erased.add(row.id)
             elif row.tag in wanted:

@@ -131,7 +131,8 @@ def renew(connection: Connection, now: datetime) -> int:
 def _tell(connection: Connection, which: Any) -> int:
     args = func.jsonb_build_object("item_id", cast(_item.c.id, String))
     asked = select(literal(QUEUE), literal(TASK), args).where(which, _ASKED).order_by(_item.c.n)
-    return connection.execute(insert(_job).from_select(["queue_name", "task_name", "args"], asked)).rowcount
+    told = insert(_job).from_select(["queue_name", "task_name", "args"], asked)
+    return connection.execute(told, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def _made_by(connection: Connection) -> str | None:

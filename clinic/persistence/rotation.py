@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from clinic.config import Settings
 from clinic.domain.audience import CASE_SCOPES
 from clinic.domain.errors import Usage, VaultLocked
-from clinic.persistence import files, sealing, slots, store, vault
+from clinic.persistence import files, press_queue, sealing, slots, store, vault
 from clinic.persistence.engine import Cipher, database_file, fitting, key_literal, touch
 from clinic.persistence.files import Hold
 from clinic.persistence.models import Account, AccountKey, KeyRing, SystemKey
@@ -105,6 +105,11 @@ def _wrap_anew(settings: Settings, opener: Opener) -> int:
     open_vault = vault.opened(kept, vault.roots(kept, opener))
     engine = store.engine_of(settings, store.with_fitting_key(settings, open_vault))
     try:
+        store.refuse_narrowed(engine)
+        with press_queue.writing(engine).begin() as connection:
+            # Keys of sheets that wait for the press are not wrapped anew: they live for a day at most, and are asked
+            # for again. Nothing else is running now that could draw them.
+            press_queue.drop_all(connection)
         done = 0
         for table, named in _WRAPPED.items():
             done += _table(engine, open_vault, table, named)

@@ -13,7 +13,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
+from sqlalchemy.dialects.postgresql import OID
 
 from clinic.domain.roles import RIGHTS
 from clinic.persistence import scope
@@ -32,6 +33,7 @@ ALL: Final = frozenset(VERBS)
 BY_REASON: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
     "agenda": {"case": READ, "appointment": READ},
     "break_glass": {"case": READ, "grant": READ | {"insert", "delete"}},
+    "press": {},  # its tables belong to no case
     "erase": {
         "case": READ | {"update"},
         "record": ALL,
@@ -66,6 +68,10 @@ WEB_TABLES: Final[Mapping[str, str]] = {
 KEYHOLDER_TABLES: Final = (
     "account", "account_key", "case", "grant", "instance", "key_ring", "part", "press_batch", "press_item",
     "press_key", "press_worker", "record", "request", "session", "system_key",
+)  # fmt: skip
+# What `rewrite` writes anew, so that no old bytes stay in its file.
+REWRITTEN: Final = (
+    "appointment", "autosave", "case", "key_ring", "press_batch", "press_item", "press_key", "print", "record",
 )  # fmt: skip
 QUEUE_SCHEMA: Final = "procrastinate"
 
@@ -290,7 +296,7 @@ def _function(head: str, body: str) -> str:
 def _rewrite() -> str:
     """What VACUUM FULL does for the owner: after an erasure the old bytes leave the file, also for the pages' role."""
     body = (
-        " BEGIN IF name NOT IN ('appointment', 'autosave', 'case', 'key_ring', 'print', 'record') THEN"
+        f" BEGIN IF name NOT IN ({_listed(REWRITTEN)}) THEN"
         " RAISE EXCEPTION 'not a table that is written anew'; END IF;"
         " EXECUTE 'CLUSTER public.' || quote_ident(name) || ' USING ' || quote_ident('pk_' || name); END "
     )
@@ -358,14 +364,17 @@ def _queue(role: str) -> Iterator[str]:
 
 
 # --------------------------------------------------------------------------- looking
+_ACTIVE: Final = select(func.row_security_active(func.to_regclass('"case"', type_=OID)))
+
+
 def active(connection: Connection) -> bool:
     """Whether row-level security narrows what this connection sees."""
-    asked = "SELECT row_security_active(oid) FROM pg_class WHERE oid = to_regclass('\"case\"')"
-    return connection.dialect.name == "postgresql" and bool(connection.exec_driver_sql(asked).scalar())
+    return connection.dialect.name == "postgresql" and bool(connection.execute(_ACTIVE).scalar())
 
 
 def lacking(connection: Connection) -> list[str]:
     """What keeps row-level security from standing behind the pages, a line each; for a connection of theirs."""
+
     def run(statement: str) -> Any:
         return connection.exec_driver_sql(statement).fetchall()
 

@@ -13,7 +13,7 @@ from clinic.config import Settings
 from clinic.domain.audience import Recipient
 from clinic.domain.definition import Definition
 from clinic.domain.errors import Usage, VaultLocked
-from clinic.persistence import files, mounts, schema, scope, texts, vault
+from clinic.persistence import files, mounts, row_security, schema, scope, texts, vault
 from clinic.persistence.engine import database_file, fitting, make_engine, refuse_plaintext, touch
 from clinic.persistence.files import Hold
 from clinic.persistence.keyholder import Gate, Keyholder, lacking_system_rows, system_rows
@@ -24,6 +24,7 @@ from clinic.persistence.vault import Vault
 if TYPE_CHECKING:
     from clinic.persistence.keyholder_client import KeyholderClient
 
+OWNER_NEEDED = "This needs the owner of the tables: CLINIC_OWNER_DATABASE_URL."
 Shelf = Callable[[str], Definition]
 # Records opened for the map, the ruling so far (empty: none), the day -> the ruling to keep in the card.
 Rule = Callable[[Sequence[Any], Mapping[str, Any], date], dict[str, Any]]
@@ -236,6 +237,7 @@ def upgrade(settings: Settings, definitions: Iterable[Definition]) -> None:
     open_vault = unlock(settings)
     engine = engine_of(settings, open_vault)
     try:
+        refuse_narrowed(engine)
         schema.upgrade(engine)
         with Session(engine.execution_options(write=True)) as session:
             session.add_all(lacking_system_rows(open_vault, session.scalars(select(SystemKey.name))))
@@ -244,6 +246,13 @@ def upgrade(settings: Settings, definitions: Iterable[Definition]) -> None:
     finally:
         engine.dispose()
         _release(open_vault)
+
+
+def refuse_narrowed(engine: Engine) -> None:
+    """Raises Usage when PostgreSQL shows this role only some rows: what counts or rewrites all would miss the others."""
+    with engine.connect() as connection:
+        if row_security.active(connection):
+            raise Usage(OWNER_NEEDED)
 
 
 def _refuse_used(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from hashlib import sha256
 from weasyprint.document import Document
 
 from clinic.domain.page import Page
-from clinic.press import join, render, stamp, wire
+from clinic.press import join, reading, render, stamp, wire
 from clinic.press.limits import Limits
 
 NICE = 10
@@ -145,7 +145,10 @@ def _join(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
 
 
 def _check(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
-    return {"pages": join.checked(body)}, b""
+    pages = join.checked(body)
+    if order.get("code") and not reading.on_every_page(body, order["code"]):
+        raise render.Complaint("code")
+    return {"pages": pages}, b""
 
 
 def _add(order: wire.Header, body: bytes, kept: _Kept) -> Answer:

@@ -129,12 +129,15 @@ class Press:
         with self.child() as child:
             return child.ask(order, b"".join(files))[1]
 
-    def check(self, content: bytes) -> int:
-        """How many pages a PDF from elsewhere has. PressError (log) for what no sheet of ours holds."""
+    def check(self, content: bytes, code: str = "") -> int:
+        """How many pages a PDF from elsewhere has. PressError (log) for what no sheet of ours holds.
+
+        Also for a sheet that has not this code on each page.
+        """
         if len(content) > self._limits.answer:
             raise PressError("size")
         with self.child() as child:
-            return int(child.ask({"do": "check"}, content)[0]["pages"])
+            return int(child.ask({"do": "check", "code": code}, content)[0]["pages"])
 
     @contextmanager
     def packing(self) -> Iterator["Pack"]:

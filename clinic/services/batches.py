@@ -151,7 +151,8 @@ def _item_sheets(
 
 def _sealed(store: Store, item: Item, found: Opened) -> _Sheet:
     code, item_id = new_code(), uuid4()
-    work = _work(found, code)
+    page, words = print_sheet.to_draw(found, code)
+    work = Work(page, words, "given" if words else "filled")
     key, row = store.keyholder.item_new(item_id)
     try:
         sealed = press_sealing.seal_work(key, item_id, work)
@@ -160,11 +161,6 @@ def _sealed(store: Store, item: Item, found: Opened) -> _Sheet:
     mark = print_sheet.mark(store, item.case, found) if _released(found) else ""
     entry = Entry(0, item, print_sheet.noting(item.case, code, found), mark)
     return _Sheet(entry, item_id, _pile(item, work), sealed, row)
-
-
-def _work(found: Opened, code: str) -> Work:
-    page, words = print_sheet.to_draw(found, code)
-    return Work(page, words, "given" if words else "filled")
 
 
 def _pile(item: Item, work: Work) -> bytes:
@@ -316,7 +312,8 @@ def collect(
         rows = session.connection().execute(select(_item).where(_item.c.batch_id == row.id)).all()
     if any(one.state in (press_queue.WAITING, press_queue.TAKEN) for one in rows):
         raise Unfinished
-    slip, drawn = slips.opened(store, token, row.id, row.sealed), _drawn(store, press, token, row.id, rows)
+    slip = slips.opened(store, token, row.id, row.sealed)
+    drawn = _drawn(store, press, token, slip, rows)
     slip = replace(slip, whole=slip.whole and not rest)
     if row.state == PICKED:
         return _again(store, press, token, slip, drawn)
@@ -326,16 +323,17 @@ def collect(
         return collect(store, press, token, batch_id, print_when, keep, rest)
 
 
-def _drawn(store: Store, press: Press, token: str, batch: UUID, rows: Sequence[Any]) -> dict[int, bytes]:
+def _drawn(store: Store, press: Press, token: str, slip: Slip, rows: Sequence[Any]) -> dict[int, bytes]:
     """The finished sheets by their number. One that does not open, or is none of ours, has failed."""
-    keys, found = store.keyholder.item_keys(token, batch), dict[int, bytes]()
+    keys, found = store.keyholder.item_keys(token, slip.batch), dict[int, bytes]()
+    codes = {one.n: one.note.code for one in slip.entries}
     for one in rows:
         if one.state != press_queue.DONE or one.id not in keys:
             continue
         try:
             content = press_sealing.open_result(keys[one.id], one.id, one.result)
             if one.worker_id is not None:
-                press.check(content)  # it comes from another machine
+                press.check(content, codes.get(one.n, "?"))  # it comes from another machine
         except (Damaged, PressError):
             continue
         found[one.n] = content

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from clinic.domain.audience import Recipient
 from clinic.domain.errors import Conflict, Denied, Invalid, NotFound
-from clinic.persistence import audit
+from clinic.persistence import audit, press_queue
 from clinic.persistence.keyholder import LIST_LIMIT, KeyView, request
 from clinic.persistence.models import Case, Record
 from clinic.persistence.store import Store
@@ -174,6 +174,8 @@ def archive(store: Store, token: str, case_id: str, archived: bool = True) -> No
         view = store.keyholder.open(token, ident(case_id), "case")
         row = locked(session, view.case_id)
         row.archived, row.touched_on = archived, store.today()
+        if archived:  # whose sheets wait is sealed: all that this counsellor, or who does it, let wait goes
+            press_queue.drop_all(session.connection(), {row.counsellor_id, view.account})
 
 
 def locked(session: Session, case_id: UUID) -> Case:

@@ -11,6 +11,7 @@ from clinic.domain.errors import ClinicError, NotFound, Refused, Usage
 from clinic.persistence.store import Store
 from clinic.press.press import Press
 from clinic.services import appointments, pack_list, preflight, spoken, terminal
+from clinic.services.pack_progress import telling
 from clinic.services.packs import (
     MOST,
     How,
@@ -118,7 +119,11 @@ def _said(
         places = {one.item.place for one in looked if not one.copies}
         return Said(b"", tuple(f"{word} {place}: {constant}" for place in sorted(places)))
     try:
-        made = make(store, press, token, seen, how, store.settings.print_when)
+        with telling() as told:
+            made = make(store, press, token, seen, how, store.settings.print_when, told=told)
+    except KeyboardInterrupt:
+        say("Stopped. No file was written.")
+        raise
     except NothingPrinted as error:
         return Said(b"", tuple(f"{word} {place}: {constant}" for place in error.places))
     return Said(made.data, tuple(f"{word} {place}: {constant}" for place in made.failed))

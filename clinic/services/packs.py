@@ -5,7 +5,7 @@ reader's view in a request of its own, passes the gate there and gets its own co
 Nothing on paper says what is left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -50,6 +50,7 @@ __all__ = [
 ]  # fmt: skip
 
 PATIENCE: Final = 5.0  # s between two looks whether it is still there
+TELL: Final = 0.25  # s between two looks when somebody wants to know how far it is
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,20 @@ def _waiting(
 
 
 def make(
-    store: Store, press: Press, token: str, items: Sequence[Item], how: How, print_when: str, whole: bool = False
+    store: Store,
+    press: Press,
+    token: str,
+    items: Sequence[Item],
+    how: How,
+    print_when: str,
+    whole: bool = False,
+    told: Callable[[batches.Progress], None] | None = None,
 ) -> Pack:
     """The pack of these items, in their order: each reader's sheets of a meeting together, on paper of their own.
 
     Submits, waits, collects. What is refused or fails is left out and named by its place; with `whole` nothing is
-    printed then. A row is noted for what is handed over, and for nothing else. Raises PackEmpty (no item, or none that
-    prints), PackFull, Unseen (an item is not what was shown), NotFound (a case).
+    printed then. A row is noted for what is handed over, and for nothing else. `told` hears how far it is. Raises
+    PackEmpty (no item, or none that prints), PackFull, Unseen (an item is not what was shown), NotFound (a case).
     """
     batch = batches.submit(store, token, items, how, print_when, whole)
     if not batch.id:
@@ -123,8 +131,9 @@ def make(
         raise NothingPrinted(batch.failed)
     try:
         with press_room.drawing(store, press):
-            while batches.wait(store, token, batch.id, PATIENCE).state != "ready":
-                pass
+            while (found := batches.wait(store, token, batch.id, TELL if told else PATIENCE)).state != "ready":
+                if told:
+                    told(found)
         return batches.collect(store, press, token, batch.id, print_when, keep=False)
     except BaseException:  # whoever gave up, also by the keyboard: nothing of it is kept
         with suppress(NotFound):

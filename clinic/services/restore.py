@@ -27,7 +27,7 @@ from sqlalchemy.orm import Session
 
 from clinic.config import CONFIG_FILE, DATABASE_FILE, Settings
 from clinic.domain.errors import ClinicError, Usage, VaultLocked
-from clinic.persistence import audit, files, row_security, schema, slots, texts, vault
+from clinic.persistence import audit, files, press_queue, row_security, schema, slots, texts, vault
 from clinic.persistence import store as stores
 from clinic.persistence.engine import database_file, touch
 from clinic.persistence.keyholder import lacking_system_rows
@@ -240,6 +240,7 @@ def _begin_anew(store: Store) -> None:
     with unit_of_work(store, write=True, unscoped="restore") as session:
         for table in _WIPED:
             session.execute(delete(table))
+        press_queue.drop_all(session.connection())  # packs of then: nobody waits for them
         for row in session.scalars(select(Request).where(Request.done.is_(False))):
             row.done = True
         audit.note(session, "restore.done")
@@ -261,9 +262,7 @@ def _settings(settings: Settings, new: Path) -> Settings:
         return replace(settings, instance=new, database_url=f"sqlite:///{new / DATABASE_FILE}")
     url = make_url(settings.upkeep_database_url).update_query_dict({"options": f"-csearch_path={_NEW_SCHEMA}"})
     there = url.render_as_string(hide_password=False)
-    return replace(
-        settings, instance=new, database_url=there, owner_database_url="", keyholder_database_url=""
-    )
+    return replace(settings, instance=new, database_url=there, owner_database_url="", keyholder_database_url="")
 
 
 # --------------------------------------------------------------------------- what stands in the way

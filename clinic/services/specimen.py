@@ -239,7 +239,7 @@ def pdf(press: Press, page: Page) -> bytes:
 def proof(store: Store, press: Press, tag: str, definition: Definition) -> bytes:
     """A whole handout to read before it is approved: each of its layouts, one after the other. Raises Unprintable."""
     pages = [plain(store, tag, one) for one in layouts(definition)]
-    return _drawn(lambda: press.pack([[one] for one in pages]))
+    return _drawn(lambda: press.joined([[press.blank(one)] for one in pages]))
 
 
 def _drawn(draw: Callable[[], Made]) -> Made:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from clinic.domain.errors import Usage
 from clinic.persistence import audit, triggers
+from clinic.persistence import store as stores
 from clinic.persistence.keyholder import Head, Keyholder, KeyView, NotYours
 from clinic.persistence.models import Account, Appointment, Audit, Autosave, Case, KeyRing, Part, Print, Record
 from clinic.persistence.sealing import Damaged
@@ -45,6 +46,7 @@ def verify(store: Store, anchor: Mapping[str, Any] | None = None) -> list[str]:
     """
     if not isinstance(store.keyholder, Keyholder):
         raise Usage("Stop the server first: verify opens every record by itself.")
+    stores.refuse_narrowed(store.engine)
     with unit_of_work(store, unscoped="verify") as session:
         if damaged := _damaged(session):
             return [damaged]  # what is read from such a file means nothing

@@ -277,7 +277,7 @@ async def _work(machine: Machine, drawing: Drawing, stopped: asyncio.Event) -> N
         working = asyncio.create_task(
             app.run_worker_async(
                 queues=[press_jobs.QUEUE],
-                concurrency=machine.places,
+                concurrency=machine.places + 1,  # one waits for its key while the others are drawn
                 delete_jobs="always",
                 install_signal_handlers=False,
                 fetch_job_polling_interval=2.0,
@@ -302,7 +302,7 @@ def jobs_app(machine: Machine) -> Any:
         conninfo=conninfo,
         kwargs={"options": f"-c search_path={press_jobs.SEARCH}"},
         min_size=1,
-        max_size=machine.places + 2,
+        max_size=machine.places + 3,
         timeout=AGAIN,
         reconnect_timeout=AGAIN,
     )

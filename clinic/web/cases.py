@@ -122,7 +122,7 @@ class CardForm(CaseForm):
 
 
 @bp.get("/")
-@bp.get("/cases/after/<uuid:case_id>")
+@bp.get("/cases/after/<uuid:case_id>", defaults={"back": False})
 @bp.get("/cases/before/<uuid:case_id>", defaults={"back": True})
 def caseload(case_id: UUID | None = None, back: bool = False) -> ResponseReturnValue:
     """The counsellor's own cases: code, languages, day of the last change. From a case on, if one is named."""

@@ -187,7 +187,7 @@ def end_grant(grant_id: object) -> ResponseReturnValue:
 
 
 @bp.get("/supervision")
-@bp.get("/supervision/after/<uuid:case_id>")
+@bp.get("/supervision/after/<uuid:case_id>", defaults={"back": False})
 @bp.get("/supervision/before/<uuid:case_id>", defaults={"back": True})
 def supervision_list(case_id: UUID | None = None, back: bool = False) -> ResponseReturnValue:
     """The cases of the counsellors this person supervises. From a case on, if one is named."""

@@ -75,5 +75,5 @@ def _page(form: MachineForm, **more: Any) -> str:
     there = machines.listing(store(), token())
     far = store().engine.dialect.name == "postgresql"
     values: dict[str, Any] = {"form": form, "machines": there, "far": far, "offered": None, "made": None}
-    values |= {"group": machines.GROUP, "kept": machines.KEPT}
+    values["kept"] = machines.KEPT
     return render_template("web/machines/page.html", **(values | more))

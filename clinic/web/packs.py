@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from io import BytesIO
-from math import ceil
 from typing import Any, Final
 from uuid import UUID
 
@@ -26,6 +25,7 @@ from clinic.domain.errors import ClinicError, Denied, NotFound, Refused
 from clinic.i18n.locales import NAMES
 from clinic.services import appointments, batches, cases, pack_list, packs, press_room, records
 from clinic.services.pack_list import BadList
+from clinic.services.pack_progress import rounded
 from clinic.services.packs import How, Item, Looked, NothingPrinted, Offer, Pack, PackEmpty, PackFull
 from clinic.services.slips import Slip
 from clinic.services.spoken import books
@@ -42,7 +42,6 @@ LOOKS: Final = frozenset({"look", MARKED})
 PART: Final = "|"  # in the value of an item: where, for whom, which sheet, its paper, the mark of what was shown
 CHOSEN: Final = 6  # parts of an item on the page where it is chosen
 PATIENCE: Final = 3.0  # s that somebody waits for the file itself; after that for a page that says how far it is
-STEP: Final = 5  # s: what is said of the time left goes in such steps
 USUAL: Final = ("", "", "1")  # language, second language, copies
 
 
@@ -311,15 +310,17 @@ def pending() -> ResponseReturnValue:
 def progress(batch_id: UUID) -> ResponseReturnValue:
     """How far an own pack is; ready, the buttons that hand it out. Reloading itself, it keeps nobody awake."""
     found, slip = _own(str(batch_id))
-    lost, left = list[Lost](), list[Item]()
+    lost, left, done = list[Lost](), list[Item](), found.done
     if found.state == "ready":
         known, failed = packs.packable(store()), set(found.failed)
         items = {entry.item.place: entry.item for entry in slip.entries}
         lost = [Lost(one.code, known[one.sheet].title, one.recipient) for one in items.values() if one.place in failed]
         left = [one for one in items.values() if one.place not in failed]
+        done = sum(entry.item.place not in failed for entry in slip.entries)
     return render_template(
         "web/packs/progress.html",
         found=found,
+        done=done,
         words=left_words(found.seconds_left),
         zip=slip.how.zip,
         lost=lost,
@@ -374,11 +375,10 @@ def left_words(seconds: float | None) -> str:
     """About how long it will take, in words that do not jump; empty if nobody can tell."""
     if seconds is None:
         return ""
-    if seconds > 55:
-        minutes = max(round(seconds / 60), 1)
-        return str(ngettext("About %(num)d minute left", "About %(num)d minutes left", minutes))
-    step = max(5, ceil(seconds / STEP) * STEP)
-    return str(ngettext("About %(num)d second left", "About %(num)d seconds left", step))
+    number, unit = rounded(seconds)
+    if unit == "minute":
+        return str(ngettext("About %(num)d minute left", "About %(num)d minutes left", number))
+    return str(ngettext("About %(num)d second left", "About %(num)d seconds left", number))
 
 
 def _own(id_: str) -> tuple[batches.Progress, Slip]:

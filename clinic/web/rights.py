@@ -112,7 +112,7 @@ def keep(case_id: object) -> ResponseReturnValue:
 
 
 @bp.get("/retention")
-@bp.get("/retention/after/<uuid:case_id>")
+@bp.get("/retention/after/<uuid:case_id>", defaults={"back": False})
 @bp.get("/retention/before/<uuid:case_id>", defaults={"back": True})
 def due(case_id: UUID | None = None, back: bool = False) -> ResponseReturnValue:
     """Own cases whose time is over. Nothing goes by itself. From a case on, if one is named."""

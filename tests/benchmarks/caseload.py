@@ -45,7 +45,7 @@ ARCHIVED: Final = 20  # one case in so many is put away
 SPREAD: Final = 700  # days over which the cases were touched last
 OLD: Final = 4_000  # days since the few were touched whose time is over
 OVER: Final = 50  # one case in so many is of these
-TODAY: Final = 8  # appointments of each counsellor on the day
+TODAY: Final = 4  # appointments of each counsellor on the day
 SCOPES: Final[tuple[Scope, ...]] = (*CASE_SCOPES, "process")
 PEOPLE: Final = {"sue": "supervisor", "adm": "admin", "fay": "front_desk", "tom": "translator"}
 PRINTED: Final = ("our_cycle", "a"), ("our_cycle", "b"), ("homework_plan", "joint")
@@ -238,7 +238,8 @@ def _copied(
 
 def _start(store: Store, today: date, number: int) -> datetime:
     """The first few of a counsellor come today, the others in the past and the weeks to come."""
-    day = today if number < TODAY else today + timedelta(number % 60 - 30)
+    away = number % 60 - 30
+    day = today if number < TODAY else today + timedelta(away if away else 31)
     local = datetime(day.year, day.month, day.day, 9 + number % 8, tzinfo=appointments.zone(store))
     return local.astimezone(UTC)
 

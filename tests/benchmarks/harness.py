@@ -13,7 +13,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -123,15 +123,31 @@ class Run:
 
         `counts`: how many of its kind a work does at once; its time is divided by it. Round 0 only warms up.
         """
-        took: dict[str, list[float]] = {name: [] for name in works}
+        return self.by(works, counts, (self.clock,))[0]
+
+    def costs(
+        self, works: Mapping[str, Act], counts: Mapping[str, int] | None = None
+    ) -> tuple[dict[str, Figure], dict[str, Figure]]:
+        """The same, and the ms of processor that this process and all it started took: others do not lengthen those."""
+        passed, worked = self.by(works, counts, (self.clock, processor))
+        return passed, worked
+
+    def by(
+        self, works: Mapping[str, Act], counts: Mapping[str, int] | None, clocks: Sequence[Callable[[], float]]
+    ) -> list[dict[str, Figure]]:
+        """`figures` by several clocks at once."""
+        took: list[dict[str, list[float]]] = [{name: [] for name in works} for _ in clocks]
         for number in range(self.rounds + 1):
             names = list(works) if number % 2 else list(works)[::-1]
             for name in names:
                 gc.collect()
-                seconds = self.seconds(works[name])
-                if number:
-                    took[name].append(seconds * 1000 / (counts or {}).get(name, 1))
-        return {name: Figure.of(times) for name, times in took.items()}
+                before = [clock() for clock in clocks]
+                works[name]()
+                for place, clock in enumerate(clocks):
+                    if number:
+                        ms = (clock() - before[place]) * 1000
+                        took[place][name].append(ms / (counts or {}).get(name, 1))
+        return [{name: Figure.of(times) for name, times in of_clock.items()} for of_clock in took]
 
     def seconds(self, act: Act) -> float:
         """How long one call takes."""
@@ -249,17 +265,33 @@ def pss_of(*roots: int) -> dict[int, float]:
     if not Path("/proc/self/smaps_rollup").exists():
         raise Missing("memory is measured on Linux only")
     found: dict[int, float] = {}
+    for one in tree(roots):
+        with suppress(OSError, StopIteration):
+            lines = Path(f"/proc/{one}/smaps_rollup").read_text("utf-8").splitlines()
+            found[one] = next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    return found
+
+
+def processor() -> float:
+    """Seconds that the processor worked for this process and all it started, those that ended included."""
+    ticks = 0
+    for one in tree(children()):
+        with suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_text("utf-8").rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))  # user and system, its own and of what it waited for
+    ended = os.times()
+    return time.process_time() + ended.children_user + ended.children_system + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def tree(roots: Iterable[int]) -> Iterator[int]:
+    """Processes and all that they started."""
     queue = list(roots)
     while queue:
         one = queue.pop()
-        try:
-            lines = Path(f"/proc/{one}/smaps_rollup").read_text("utf-8").splitlines()
-            found[one] = next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+        yield one
+        with suppress(OSError):
             for task in Path(f"/proc/{one}/task").iterdir():
                 queue += [int(child) for child in (task / "children").read_text("utf-8").split()]
-        except (OSError, StopIteration):
-            continue
-    return found
 
 
 def children() -> set[int]:
@@ -295,8 +327,10 @@ def _load() -> float:
 
 def _caption(report: Report) -> str:
     on = machine()
+    busy = report.load[0] > (on["cores"] or 1) / 2
     words = f"{on['cores']} cores, {on['memory_mb']} MB, load {report.load[0]:g} before and {report.load[1]:g} after. "
-    return words + "Faster: how many times the peer's speed. Spread: quartiles."
+    words += "Faster: how many times the peer's speed. Spread: quartiles."
+    return words + (" BUSY MACHINE: only rows of processor time and of memory can be trusted." if busy else "")
 
 
 def _rounded(value: object) -> object:

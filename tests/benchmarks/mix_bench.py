@@ -8,16 +8,43 @@ ends. Chromium gets the same documents in the same order.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import cycle, islice
 
 from clinic.domain.page import Page
 from clinic.press.press import Press
 from tests.benchmarks import pages, peers
-from tests.benchmarks.harness import Act, Bar, Figure, Row, Run, alone, row
+from tests.benchmarks.harness import Act, Bar, Figure, Row, Run, main, row
+from tests.benchmarks.sheet_bench import fresh
 
 WORKERS = 2
 SHEETS = 24
 OF_ONE = 3  # sheets of one recipient
+
+
+def speed(how: Run) -> Iterator[Row]:
+    """ms of one sheet at a time: every sheet of the mix in every round, the mean of them."""
+    plain = [pages.given(name) for name in pages.mix()]
+    html = [peers.document(page) for page in plain]
+    missing = peers.Warm.missing()
+    with ExitStack() as stack:
+        press = stack.enter_context(pages.press())
+        works: dict[str, Act] = {
+            "reused_child": lambda: [press.blank(page) for page in plain],
+            "fresh_child": lambda: [fresh(press, page) for page in plain],
+        }
+        if not missing:
+            chromium = stack.enter_context(peers.Warm())
+            works["chromium"] = lambda: [chromium.draw(one) for one in html]
+        passed, worked = how.costs(works, dict.fromkeys(works, len(plain)))
+    yield from _beside_chromium("mix.full", passed, missing)
+    yield from _beside_chromium("mix.processor", worked, missing)
+
+
+def _beside_chromium(name: str, found: dict[str, Figure], missing: str) -> Iterator[Row]:
+    peer = (peers.Warm.name, found["chromium"]) if "chromium" in found else None
+    for kind, least in (("reused_child", 1 / 1.5), ("fresh_child", 1 / 2)):
+        yield row(f"{name}.{kind}", found[kind], peer=peer, bar=Bar("faster", ">=", least), note=missing)
 
 
 def throughput(how: Run) -> Iterator[Row]:
@@ -33,20 +60,21 @@ def throughput(how: Run) -> Iterator[Row]:
             "readers": lambda: list(threads.map(reader(press), _in_threes(filled))),
         }
         if missing:
-            found = how.figures(works)
+            found = how.costs(works)
         else:
             with peers.Warm(WORKERS) as chromium:
-                html = {name: [peers.document(page) for page in of] for name, of in _kinds(plain, filled)}
-                works["Chromium, plain"] = lambda: chromium.draw_all(html["plain"])
-                works["Chromium, filled"] = lambda: chromium.draw_all(html["filled"])
-                found = how.figures(works)
-    speeds = {name: _speed(figure) for name, figure in found.items()}
-    for name, ours, theirs, least in (
-        ("mix.blank_and_given", "reused", "Chromium, plain", 1.0),
-        ("mix.filled_three_a_child", "readers", "Chromium, filled", 0.75),
-    ):
-        peer = ("Chromium, 2 warm pages", speeds[theirs]) if theirs in speeds else None
-        yield row(name, speeds[ours], "1/s", peer, Bar("faster", ">=", least), note=missing)
+                blank, answered = ([peers.document(page) for page in of] for of in (plain, filled))
+                works["Chromium, plain"] = lambda: chromium.draw_all(blank)
+                works["Chromium, filled"] = lambda: chromium.draw_all(answered)
+                found = how.costs(works)
+    for which, figures in zip(("mix", "mix.processor"), found, strict=True):
+        speeds = {name: _speed(figure) for name, figure in figures.items()}
+        for name, ours, theirs, least in (
+            ("blank_and_given", "reused", "Chromium, plain", 1.0),
+            ("filled_three_a_child", "readers", "Chromium, filled", 0.75),
+        ):
+            peer = ("Chromium, 2 warm pages", speeds[theirs]) if theirs in speeds else None
+            yield row(f"{which}.{name}", speeds[ours], "1/s", peer, Bar("faster", ">=", least), note=missing)
 
 
 def reader(press: Press) -> Callable[[Sequence[Page]], list[bytes]]:
@@ -59,10 +87,6 @@ def reader(press: Press) -> Callable[[Sequence[Page]], list[bytes]]:
     return draw
 
 
-def _kinds(plain: list[Page], filled: list[Page]) -> tuple[tuple[str, list[Page]], ...]:
-    return (("plain", plain), ("filled", filled))
-
-
 def _in_threes(sheets: list[Page]) -> list[list[Page]]:
     return [sheets[start : start + OF_ONE] for start in range(0, len(sheets), OF_ONE)]
 
@@ -73,4 +97,4 @@ def _speed(took: Figure) -> Figure:
 
 
 if __name__ == "__main__":
-    alone("mix", "tests.benchmarks.mix_bench:throughput")
+    raise SystemExit(main({name: f"tests.benchmarks.mix_bench:{name}" for name in ("speed", "throughput")}))

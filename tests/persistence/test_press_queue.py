@@ -347,7 +347,7 @@ class Machine(RuleBasedStateMachine):
 _TABLES: Any = [
     Base.metadata.tables[one] for one in ("account", "press_worker", "press_batch", "press_item", "press_key")
 ]
-Machine.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+Machine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
 TestAnyOrder = Machine.TestCase
 
 
@@ -387,15 +387,16 @@ def test_500_items_4_workers_killed_at_random_each_is_finished_once(
     where = engine.url.render_as_string(hide_password=False)
     dice, workers, kills = random.Random(seed), [_worker(where) for _ in range(4)], 0  # noqa: S311
     try:
-        end = time.monotonic() + 120
-        while states(engine).get(DONE, 0) < 500:
-            assert time.monotonic() < end, states(engine)
-            time.sleep(dice.uniform(0.1, 0.5))
-            place = dice.randrange(4)
-            os.kill(workers[place].pid, signal.SIGKILL)
-            workers[place].wait()
-            workers[place] = _worker(where)
-            kills += 1
+        done = 0
+        # By what was done, not by the clock: on a busy machine a program needs a second to begin.
+        while (now := states(engine).get(DONE, 0)) < 500:
+            time.sleep(dice.uniform(0.01, 0.05))
+            if now - done >= 25:
+                done, place = now, dice.randrange(4)
+                os.kill(workers[place].pid, signal.SIGKILL)
+                workers[place].wait()
+                workers[place] = _worker(where)
+                kills += 1
     finally:
         for one in workers:
             one.kill()
@@ -403,7 +404,7 @@ def test_500_items_4_workers_killed_at_random_each_is_finished_once(
     with engine.connect() as connection:
         taken = Counter(connection.exec_driver_sql("SELECT id FROM taken").scalars())
         results = set(connection.execute(select(_item.c.result)).scalars())
-    assert kills > 2
+    assert kills > 5
     assert len(taken) == 500
     assert set(taken.values()) == {1}, "a sheet was finished twice"
     assert len(results) == 500

@@ -70,9 +70,7 @@ def test_every_language_is_here() -> None:
     assert SENTENCES.keys() == NAMES.keys()
 
 
-@pytest.mark.parametrize(
-    "tag", [pytest.param(tag, marks=[pytest.mark.everything] * (tag in CJK)) for tag in SENTENCES]
-)
+@pytest.mark.parametrize("tag", [pytest.param(tag, marks=[pytest.mark.everything] * (tag in CJK)) for tag in SENTENCES])
 def test_words_come_out(press: Press, make_page: MakePage, tag: str) -> None:
     said = SENTENCES[tag]
     assert fonts.uncovered(said, tag) == []

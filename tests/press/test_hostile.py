@@ -6,15 +6,17 @@ import sys
 import time
 import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clinic import documents
+from clinic import documents, resources
 from clinic.documents import Fonts, Options
 from clinic.domain.definition import parse
+from clinic.domain.library import parse_library
 from clinic.domain.page import Page
 from clinic.i18n.catalogue import catalogue
 from clinic.press import fonts
@@ -25,9 +27,11 @@ from tests import pdf
 from .conftest import MakePage
 
 SECONDS = 2
-SLACK = 8  # s on a busy machine between a limit and the answer
-LIMITS = Limits(seconds=SECONDS, memory=600_000_000)
+SLACK = 20  # s on a busy machine between a limit and the answer
+LIMITS = Limits(seconds=60, memory=600_000_000)
+HURRIED = Limits(seconds=SECONDS, memory=600_000_000)
 CODE = "K7QM2XTPA"
+LISTS = parse_library({path.stem: path.read_bytes() for path in (resources.forms() / "library").glob("*.toml")}).lists()
 
 
 def bomb(side: int) -> str:
@@ -96,22 +100,50 @@ def test_a_hostile_page_costs_its_limit_and_nothing_else(
 ) -> None:
     body, styles = HOSTILE[name]
     page = make_page(body, styles=styles)
-    for draw in (strict.blank, lambda one: strict.given(one, {}), lambda one: _alone(strict, one)):
-        started = time.monotonic()
-        try:
-            assert draw(page).startswith(b"%PDF")  # drawn after all, within every limit
-        except PressError as error:
-            assert error.kind in {"timeout", "memory", "size", "log"}
-            assert "passwd" not in str(error)
-        assert time.monotonic() - started < SECONDS + SLACK
-        assert strict.blank(usual[0]) == usual[1]
+    started = time.monotonic()
+    said = _said(strict, lambda: strict.blank(page))
+    assert said in {"drawn", "timeout", "memory", "size", "log"}
+    assert time.monotonic() - started < SECONDS + SLACK
+    assert strict.blank(usual[0]) == usual[1]
 
 
 @pytest.mark.parametrize("name", ["flex in flex", "a paragraph of 1 MB", "an image bomb", "an address elsewhere"])
 def test_these_are_never_drawn(strict: Press, make_page: MakePage, name: str) -> None:
     body, styles = HOSTILE[name]
-    with pytest.raises(PressError):
+    with _hurried(strict), pytest.raises(PressError):
         strict.blank(make_page(body, styles=styles))
+
+
+@pytest.mark.parametrize("name", ["flex in flex", "an image bomb", "an address elsewhere"])
+def test_however_it_is_asked_for(strict: Press, make_page: MakePage, usual: tuple[Page, bytes], name: str) -> None:
+    body, styles = HOSTILE[name]
+    page = make_page(body, styles=styles)
+    assert _said(strict, lambda: strict.given(page, {})) in {"timeout", "memory", "size", "log"}
+    assert _said(strict, lambda: _alone(strict, page)) in {"timeout", "memory", "size", "log"}
+    assert strict.given(usual[0], {}) == strict.blank(usual[0]) == usual[1]
+
+
+def _said(press: Press, draw: Callable[[], bytes]) -> str:
+    """Whether it was drawn after all, within every limit, or the limit. An error names no content."""
+    with _hurried(press):
+        try:
+            assert draw().startswith(b"%PDF")
+        except PressError as error:
+            return "content" if "passwd" in str(error) or "word" in str(error) else error.kind
+    return "drawn"
+
+
+@contextmanager
+def _hurried(press: Press) -> Iterator[None]:
+    """Little time for the hostile page only: on a busy machine the usual one may need more."""
+    reused = [one.child for one in press._pool._idle]
+    try:
+        for one in (press, *reused):
+            one._limits = HURRIED
+        yield
+    finally:
+        for one in (press, *reused):
+            one._limits = LIMITS
 
 
 def _alone(press: Press, page: Page) -> bytes:
@@ -127,7 +159,7 @@ def test_the_memory_of_the_web_process_stays_as_it_is(strict: Press, make_page: 
 
     def all_() -> None:
         for page in pages:
-            with pytest.raises(PressError):
+            with _hurried(strict), pytest.raises(PressError):
                 strict.blank(page)
 
     all_()
@@ -167,28 +199,27 @@ ANSWERS = {
 
 
 def laid_out(blocks: int, answers: dict[str, Any] | None) -> Page:
-    definition = parse((HEAD + "".join(PROMPT.format(n=n) for n in range(blocks))).encode(), "hostile.toml")
+    definition = parse((HEAD + "".join(PROMPT.format(n=n) for n in range(blocks))).encode(), "hostile.toml", LISTS)
     sheet = documents.sheet(definition, answers, "joint", "couple")
     looks = Fonts({"en": fonts.font_stack("en")}, {"en": fonts.title_stack("en")})
     return documents.page(sheet, [catalogue("en")], Options(), code=CODE, fonts=looks)
 
 
-def test_a_definition_of_400_blocks(press: Press, usual: tuple[Page, bytes], strict: Press) -> None:
-    made = press.blank(laid_out(400, None))
+def test_a_definition_of_400_blocks(usual: tuple[Page, bytes], strict: Press) -> None:
+    made = strict.blank(laid_out(400, None))
     assert "what came next" in pdf.text(made)
     assert strict.blank(usual[0]) == usual[1]
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_answer_of_100_000_letters(strict: Press, usual: tuple[Page, bytes], name: str) -> None:
-    page = laid_out(2, {"s.p0": ANSWERS[name], "s.p1": "short"})
+    page = laid_out(2, {"p0": ANSWERS[name], "p1": "short"})
     started = time.monotonic()
-    try:
-        made = _alone(strict, page)
-    except PressError as error:
-        assert error.kind in {"timeout", "memory", "size", "log"}
-    else:
-        assert "short" in pdf.text(made)
-        assert CODE in pdf.text(made)
+    made: list[bytes] = []
+    said = _said(strict, lambda: made.append(_alone(strict, page)) or made[0])
+    assert said in {"drawn", "timeout", "memory", "size", "log"}
+    if made:
+        assert "short" in pdf.text(made[0])
+        assert CODE in pdf.text(made[0])
     assert time.monotonic() - started < SECONDS + SLACK
     assert strict.blank(usual[0]) == usual[1]

@@ -9,16 +9,16 @@ from typing import Any
 import pikepdf
 import pypdfium2
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clinic.documents import Options, page, sheet
+from clinic.documents import Fonts, Options, page, sheet
 from clinic.domain.code import ALPHABET, new_code
 from clinic.domain.page import SLOTS, Page
 from clinic.i18n.catalogue import catalogue
+from clinic.press import fonts
 from clinic.press.press import Press, PressError
 from clinic.services.definitions import definitions
-from clinic.services.laying_out import _fonts
 from tests import pdf, verapdf
 
 from .conftest import MakePage
@@ -36,7 +36,8 @@ def worksheet(name: str, *tags: str, date: bool = False, **options: Any) -> Page
     definition = definitions()[name]
     found = sheet(definition, None, None, definition.abouts[0])
     books = [catalogue(tag) for tag in tags]
-    return page(found, books, Options(**options), SLOTS["code"], SLOTS["date"] if date else "", _fonts(tags))
+    stacks = Fonts({tag: fonts.font_stack(tag) for tag in tags}, {tag: fonts.title_stack(tag) for tag in tags})
+    return page(found, books, Options(**options), SLOTS["code"], SLOTS["date"] if date else "", stacks)
 
 
 PAGES: dict[str, Callable[[], Page]] = {  # made when first used: the fonts must be there
@@ -145,18 +146,19 @@ CODES = st.text(ALPHABET, min_size=9, max_size=9)
 
 
 @pytest.mark.parametrize("name", ["en", "ar"])
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(code=CODES)
+@example(code="22222222A")  # digits before a letter, in a text from right to left
 def test_any_code_is_drawn_as_the_engine_draws_it(press: Press, full: Draw, name: str, code: str) -> None:
     stamped, drawn = press.given(PAGES[name](), {"code": code}), full(PAGES[name](), {"code": code})
     assert operators(stamped) == operators(drawn)
     assert pdf.text(stamped) == pdf.text(drawn)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(code=CODES)
 def test_any_code_can_be_read_from_every_side(press: Press, code: str) -> None:
-    file = press.given(PAGES["ar"](), {"code": code})
+    file = press.given(PAGES["en"](), {"code": code})
     assert pdf.text(file).count(code) == pdf.pages(file)
     assert STAMPED in file
 
@@ -248,6 +250,7 @@ def test_a_slot_keeps_to_its_side_of_the_line(
         f"<p style='display: inline-block; border: 1pt solid'>{CODE}</p>",
         f"<table><tr><td>{CODE}</td><td>next</td></tr></table>",
         f"<p style='width: 12mm; overflow-wrap: anywhere'>{CODE}</p>",
+        f"<p style='width: 30mm; overflow-wrap: anywhere'>{CODE}</p>",  # wide enough for some words only
         f"<p style='opacity: 0.5'>{CODE}</p>",
         f"<p style='display: none'>{CODE}</p>",
     ],
@@ -256,8 +259,9 @@ def test_where_a_word_would_move_others_the_sheet_is_drawn(
     press: Press, full: Draw, make_page: MakePage, body: str
 ) -> None:
     page = make_page(f"<h1>x</h1>{body}")
-    words = {"code": "WMWMWMWMW"}
-    assert press.given(page, words) == full(page, words)
+    for code in ("LLLLLLLL7", "WMWMWMWMW"):
+        made, drawn = press.given(page, {"code": code}), full(page, {"code": code})
+        assert made == drawn or ("30mm" in body and code[0] == "L" and operators(made) == operators(drawn))
 
 
 def test_a_slot_needs_its_word(press: Press) -> None:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -16,7 +16,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pypdfium2
-from sqlalchemy import Engine, func, insert, select, text, update
+from sqlalchemy import Engine, func, insert, select, text
 
 from clinic.domain.page import Page
 from clinic.persistence import press_jobs, press_queue, press_sealing
@@ -27,8 +27,10 @@ from clinic.persistence.press_sealing import Work
 from clinic.persistence.scope import unscoped
 from clinic.persistence.store import Store
 from clinic.press import fonts
+from clinic.press.press import Press
 from clinic.services import accounts, machines, worker_key
 from clinic.services.handing import Handing
+from clinic.services.press_room import PressRoom
 from tests.persistence import making
 from tests.persistence.databases import programs
 from tests.persistence.making import NEW_WISHES, OLD, PASSWORD, Shelf
@@ -60,6 +62,8 @@ class Far:
     counsellor: str
     account: UUID
     accepted: dict[str, machines.Machine] = field(default_factory=dict)
+    hosts: dict[str, list[str]] = field(default_factory=dict)  # what stands before the command of a machine
+    address: Callable[[str], str] | None = None  # of the database, for a role; by default on this machine
 
     @cached_property
     def raw(self) -> Engine:
@@ -161,11 +165,9 @@ class Far:
         """That much time goes by for leases and for signs of life; nobody waits."""
         much = timedelta(seconds=seconds)
         with self.raw.begin() as connection:
-            connection.execute(update(PressItem).values(until=PressItem.until - much))
-            connection.execute(
-                text("UPDATE procrastinate.procrastinate_workers SET last_heartbeat = last_heartbeat - :much"),
-                {"much": much},
-            )
+            life = "procrastinate.procrastinate_workers SET last_heartbeat = last_heartbeat"
+            for what in ("press_item SET until = until", life):
+                connection.execute(text(f"UPDATE {what} - :much"), {"much": much})  # noqa: S608
 
     @contextmanager
     def server(self) -> Iterator["subprocess.Popen[bytes]"]:
@@ -190,14 +192,23 @@ class Far:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
-            "CLINIC_WORKER_DATABASE_URL": self.db.url(self.accepted[name].role),
+            "CLINIC_WORKER_DATABASE_URL": (self.address or self.db.url)(self.accepted[name].role),
             "CLINIC_PRESS_PLACES": "1",
         }
         if "CLINIC_CACHE_PATH" in os.environ:
             environment["CLINIC_CACHE_PATH"] = os.environ["CLINIC_CACHE_PATH"]
         with (log or self.folder / f"{name}.log").open("ab") as out:
             return subprocess.Popen(
-                [sys.executable, "-m", "clinic", "worker", "run", "--key", str(self.key_file(name))],
+                [
+                    *self.hosts.get(name, []),
+                    sys.executable,
+                    "-m",
+                    "clinic",
+                    "worker",
+                    "run",
+                    "--key",
+                    str(self.key_file(name)),
+                ],
                 env=environment,
                 stdout=out,
                 stderr=out,
@@ -240,10 +251,11 @@ def server() -> Iterator[Server]:
 
 
 def serve(folder: str, web: str, keyholder: str) -> None:
-    """A server process that does nothing but hand out keys, until it is killed."""
+    """A server process that draws nothing itself, until it is killed: it hands out keys and looks after the queue."""
     mine = replace(making.settings(Path(folder), web), keyholder_database_url=keyholder)
     store = Store.open(mine, gate=making.open_gate, shelf=Shelf(), rule=making.kept_rule)
     Handing(store).start()
+    PressRoom(store, Press(), places=0).start()
     print("serving", flush=True)
     threading.Event().wait()
 

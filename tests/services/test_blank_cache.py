@@ -104,6 +104,12 @@ def test_every_ingredient_is_in_the_name(tmp_path: Path, monkeypatch: pytest.Mon
     assert blank_cache.program() != before
 
 
+def test_the_program_is_in_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = name(Blanks(tmp_path))
+    monkeypatch.setattr(blank_cache, "__version__", "9.9.9")
+    assert name(Blanks(tmp_path)) != before
+
+
 def test_every_template_and_style_of_paper_is_an_ingredient() -> None:
     """Whatever the page's environment could read is in the list: a new folder of templates is not forgotten."""
     listed = set(blank_cache._files())

@@ -1,6 +1,6 @@
 """Printing a sheet: what is refused and how, glyphs that no font has, codes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,10 +8,12 @@ import pytest
 
 from clinic import config
 from clinic.domain.answer import Checked
+from clinic.domain.audience import Recipient
 from clinic.domain.errors import ClinicError, NotFound, Refused, Unprintable, Usage
+from clinic.domain.page import Page
 from clinic.persistence.store import Store, create
-from clinic.press.press import Press
-from clinic.services import accounts, cases, preflight, print_command, print_sheet, prints, records
+from clinic.press.press import Child, Press
+from clinic.services import accounts, cases, laying_out, preflight, print_command, print_sheet, prints, records
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from clinic.services.prints import PrintJob
@@ -172,3 +174,82 @@ def test_a_letterhead_that_is_not_set_is_a_plain_error() -> None:
         print_command.from_command_line(
             None, "two_beliefs", None, None, "en", None, None, "normal", "full", False, True, None
         )
+
+
+@pytest.fixture
+def ways(house: House, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Page]]:
+    """How each sheet went through the press: `given`, in a child that serves others too, or `alone`; and its page."""
+    seen: list[tuple[str, Page]] = []
+    given, alone = house.press.given, house.press.pdf
+
+    def note_given(page: Page, words: Mapping[str, str]) -> bytes:
+        seen.append(("given", page))
+        return given(page, words)
+
+    def note_alone(page: Page, child: Child) -> bytes:
+        seen.append(("alone", page))
+        return alone(page, child)
+
+    monkeypatch.setattr(house.press, "given", note_given)
+    monkeypatch.setattr(house.press, "pdf", note_alone)
+    return seen
+
+
+def test_a_sheet_without_an_answer_is_stamped_with_its_code(house: House, ways: list[tuple[str, Page]]) -> None:
+    first, second = house.print(PrintJob("two_beliefs", "a")), house.print(PrintJob("two_beliefs", "b"))
+    other = cases.open_case(house.store, house.token, {"a": PartnerCard(), "b": PartnerCard()})
+    third = replace(house, case=other).print(PrintJob("two_beliefs", "a"))
+    assert [way for way, _ in ways] == ["given"] * 3
+    assert len({page for _, page in ways}) == 1  # nothing of a case or a reader is on it
+    for printed in (first, second, third):
+        assert pdf.text(printed.pdf).count(printed.code) == pdf.pages(printed.pdf)
+        assert pdf.ua1(printed.pdf) == []
+        assert printed.code not in ways[0][1].html
+
+
+def test_a_sheet_with_answers_is_drawn_in_a_child_of_its_own(house: House, ways: list[tuple[str, Page]]) -> None:
+    house.finish("two_beliefs", "a", {"what": "the canary sings"})
+    printed = house.print(PrintJob("two_beliefs", "a"))
+    assert "the canary sings" in pdf.text(printed.pdf)
+    house.print(PrintJob("two_beliefs", "b"))
+    assert [way for way, _ in ways] == ["alone", "given"]
+    assert "canary" not in ways[1][1].html
+
+
+def test_a_signed_record_without_an_answer_is_drawn_alone_too(house: House, ways: list[tuple[str, Page]]) -> None:
+    house.finish("two_beliefs", "a", {})
+    house.print(PrintJob("two_beliefs", "a"))
+    assert [way for way, _ in ways] == ["alone"]
+
+
+def test_what_a_sheet_begins_with_is_an_answer(house: House, ways: list[tuple[str, Page]]) -> None:
+    house.print(PrintJob("our_cycle", "joint"))
+    drawing = next(one for one in definitions()["map"].placed("couple") if one.block.feeds == "cycle")
+    told = {drawing.name: {"a_does": "leaves the room"}, "decision": "full", "level_reason": "calm"}
+    house.finish("map", "couple", told)
+    printed = house.print(PrintJob("our_cycle", "joint"))
+    assert "leaves the room" in pdf.text(printed.pdf)
+    assert [way for way, _ in ways] == ["given", "alone"]
+
+
+@pytest.mark.parametrize("reader", ["a", "b", "joint"])
+def test_a_form_of_address_that_a_partner_chose_is_never_in_a_child_for_all(
+    house: House, ways: list[tuple[str, Page]], reader: Recipient
+) -> None:
+    case = cases.open_case(house.store, house.token, {"a": PartnerCard(variant="f"), "b": PartnerCard()})
+    sheet = "our_cycle" if reader == "joint" else "two_beliefs"
+    replace(house, case=case).print(PrintJob(sheet, reader))
+    assert [way for way, _ in ways] == ["alone" if reader == "a" else "given"]
+
+
+def test_letterhead_and_help_lines_are_the_clinics_own(house: House) -> None:
+    settings = replace(house.store.settings, letterhead=("Oak Street",), help_lines=(("now", "Ambulance", "555"),))
+    found = print_sheet.opened(
+        house.store, house.token, house.case, PrintJob("when_to_get_more_help", "a", letterhead=True), "reviewed"
+    )
+    sheet = laying_out.sheet(found.definition, None, found.job, settings=settings)
+    assert any(part.values for part in sheet.parts)
+    page, words = print_sheet.to_draw(replace(found, sheet=sheet, letterhead=settings.letterhead), "WQ7ZLAVT2")
+    assert words == {"code": "WQ7ZLAVT2"}
+    assert "Ambulance" in page.html
+    assert "Oak Street" in page.html

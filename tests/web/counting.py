@@ -35,12 +35,18 @@ class Watched:
     def __init__(self, keyholder: Keyholder) -> None:
         self.keyholder = keyholder
         self.now: Counted | None = None
+        ask = keyholder._who  # what `who` asks once a request
+        keyholder._who = lambda token: self._noted("who") or ask(token)  # type: ignore[method-assign]
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.keyholder, name)
-        if callable(found) and self.now is not None:
-            self.now.asked.append(name)
+        if callable(found) and name != "who":
+            self._noted(name)
         return found
+
+    def _noted(self, name: str) -> None:
+        if self.now is not None:
+            self.now.asked.append(name)
 
 
 @contextmanager

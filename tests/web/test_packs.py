@@ -568,6 +568,8 @@ def test_titles_and_addresses_say_nothing(clinic: Clinic, ana: FlaskClient) -> N
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch, clinic: Clinic) -> Callable[[], None]:
     """Nobody draws, and nobody waits: so a pack stays on its way until it is told to be drawn."""
+    prepared(clinic)
+    tongues(clinic, "en", "en")
     monkeypatch.setattr(web_packs, "PATIENCE", 0.0)
     room = PressRoom(clinic.store, clinic.app.extensions["clinic"]["press"])
 
@@ -607,7 +609,6 @@ def words_of(text: str) -> str:
 def test_a_pack_that_takes_long_has_a_page_of_its_own(
     clinic: Clinic, ana: FlaskClient, slow: Callable[[], None], purposes: list[str]
 ) -> None:
-    prepared(clinic)
     where = on_its_way(ana, clinic, *PAIR)
     assert sent(clinic) == [], "nothing is noted before it leaves"
     purposes.clear()
@@ -636,7 +637,6 @@ def test_a_pack_that_takes_long_has_a_page_of_its_own(
 
 
 def test_it_is_found_again_and_only_by_its_owner(clinic: Clinic, ana: FlaskClient, slow: Callable[[], None]) -> None:
-    prepared(clinic)
     assert "No pack is being made." in ana.get("/packs").text
     assert "/packs/" not in ana.get("/day").text
     where = on_its_way(ana, clinic, *PAIR)
@@ -661,7 +661,6 @@ def test_it_is_found_again_and_only_by_its_owner(clinic: Clinic, ana: FlaskClien
 def test_it_is_cancelled_by_post_alone_and_nothing_is_noted(
     clinic: Clinic, ana: FlaskClient, slow: Callable[[], None]
 ) -> None:
-    prepared(clinic)
     for drawn in (False, True):
         where = on_its_way(ana, clinic, *PAIR)
         if drawn:
@@ -678,7 +677,6 @@ def test_it_is_cancelled_by_post_alone_and_nothing_is_noted(
 def test_a_pack_that_is_not_finished_is_not_handed_out(
     clinic: Clinic, ana: FlaskClient, slow: Callable[[], None]
 ) -> None:
-    prepared(clinic)
     where = on_its_way(ana, clinic, *PAIR)
     early = post(ana, f"{where}/collect", do="print")
     assert (early.status_code, early.location) == (303, where)
@@ -712,7 +710,6 @@ def torn(monkeypatch: pytest.MonkeyPatch, clinic: Clinic) -> None:
 def test_a_sheet_that_fails_is_named_and_the_rest_prints_if_somebody_says_so(
     clinic: Clinic, ana: FlaskClient, slow: Callable[[], None], torn: None
 ) -> None:
-    prepared(clinic)
     where = on_its_way(ana, clinic, *PAIR)
     assert code_of(clinic) not in main_of(ana.get(where).text)
     slow()
@@ -721,6 +718,7 @@ def test_a_sheet_that_fails_is_named_and_the_rest_prints_if_somebody_says_so(
     assert LINE in said
     assert code_of(clinic) in said
     assert said.count("Two") == 1, "one sheet, by its title"
+    assert "1 of 2 sheets" in said
     assert "Both leave with the same number of sheets" in said, "the rest is uneven, and that is said first"
     assert 'data-first-layer="/day"' in page, "it names a sheet, so it closes as the page before did"
     for why in ("timeout", "press", "drawn"):
@@ -735,7 +733,6 @@ def test_a_sheet_that_fails_is_named_and_the_rest_prints_if_somebody_says_so(
 def test_whoever_goes_back_reads_again_what_leaves_without_the_failed_one(
     clinic: Clinic, ana: FlaskClient, slow: Callable[[], None], torn: None
 ) -> None:
-    prepared(clinic)
     where = on_its_way(ana, clinic, *PAIR, goes="home", cover="1")
     slow()
     back = post(ana, f"{where}/cancel", do="back")
@@ -753,7 +750,6 @@ def test_without_a_yes_nothing_of_it_prints(
     clinic: Clinic, ana: FlaskClient, slow: Callable[[], None], torn: None
 ) -> None:
     """A page that was sent from an old tab, before the failure was read."""
-    prepared(clinic)
     where = on_its_way(ana, clinic, *PAIR)
     slow()
     reply = post(ana, f"{where}/collect", do="print")
@@ -765,7 +761,6 @@ def test_without_a_yes_nothing_of_it_prints(
 def test_the_gate_is_asked_again_when_it_is_handed_out(
     clinic: Clinic, ana: FlaskClient, slow: Callable[[], None]
 ) -> None:
-    prepared(clinic)
     where = on_its_way(ana, clinic, *PAIR)
     slow()
     prepared(clinic, "hold")
@@ -779,7 +774,6 @@ def test_the_gate_is_asked_again_when_it_is_handed_out(
 def test_a_cover_or_the_couple_view_shows_nothing_of_it(
     clinic: Clinic, ana: FlaskClient, slow: Callable[[], None]
 ) -> None:
-    prepared(clinic)
     where = on_its_way(ana, clinic, *PAIR)
     post(ana, "/lock")
     for address in (where, "/packs"):
@@ -788,13 +782,13 @@ def test_a_cover_or_the_couple_view_shows_nothing_of_it(
         assert "of 2 sheets" not in shut.text
     slow()
     assert post(ana, f"{where}/collect").status_code == 423
-    assert sent(clinic) == []
+    fresh = accounts.sign_in(clinic.store, "ana", PASSWORD)
+    assert prints.sent(clinic.store, fresh, clinic.case) == []
 
 
 def test_a_page_that_reloads_itself_keeps_nobody_awake(
     clinic: Clinic, ana: FlaskClient, slow: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepared(clinic)
     where = on_its_way(ana, clinic, *PAIR)
     woken: list[str] = []
     monkeypatch.setattr(session, "awake", lambda: woken.append("awake"))
@@ -805,7 +799,6 @@ def test_a_page_that_reloads_itself_keeps_nobody_awake(
 
 
 def test_a_zip_is_kept_and_never_shown(clinic: Clinic, ana: FlaskClient, slow: Callable[[], None]) -> None:
-    prepared(clinic)
     where = on_its_way(ana, clinic, *PAIR, do="zip")
     slow()
     page = ana.get(where).text

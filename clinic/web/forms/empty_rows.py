@@ -22,6 +22,7 @@ MOST: Final = 2048  # rows of a language; about 1.5 kB each
 _Row = tuple[str, str, str, str]  # macro, definition, table, row
 # By catalogue, then by the words of the pages: either may be edited without the other.
 _KEPT: "WeakKeyDictionary[Any, WeakKeyDictionary[Any, OrderedDict[_Row, Markup]]]" = WeakKeyDictionary()
+_OF_SOURCE: Final = OrderedDict[_Row, Markup]()  # English is of this program and changes with it
 _LOCK: Final = Lock()
 
 
@@ -48,6 +49,6 @@ def _made(macro: Any, block: Any, name: str, form: RecordForm, item: Item) -> Ma
 
 
 def _rows() -> OrderedDict[_Row, Markup]:
-    book = language.book()
-    words = book if language.tag() == SOURCE else language.words()  # the source has no words of its own
-    return _KEPT.setdefault(book, WeakKeyDictionary()).setdefault(words, OrderedDict())
+    if language.tag() == SOURCE:
+        return _OF_SOURCE
+    return _KEPT.setdefault(language.book(), WeakKeyDictionary()).setdefault(language.words(), OrderedDict())

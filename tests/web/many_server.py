@@ -1,0 +1,36 @@
+"""What gunicorn serves in tests of several processes: the application, and in each reply which process it came from."""
+
+import os
+from typing import Any
+
+from flask import Flask, Response
+
+from tests.security.edge_server import PDF
+
+
+def app() -> Flask:
+    """As `clinic.wsgi.app`, with a sheet of 3 MB and a page that fails."""
+    from clinic import wsgi
+    from clinic.services import cases, print_sheet
+    from clinic.services.print_sheet import Printed
+
+    def broken(*_: object, **__: object) -> Any:
+        from flask import request
+
+        if "X-Words" in request.headers:
+            raise RuntimeError("words of a couple: " + request.headers["X-Words"])
+        return listed(*_, **__)
+
+    def big(*_: object, **__: object) -> Printed:
+        return Printed(PDF, "ABCDEFGHJ.pdf", "ABCDEFGHJ")
+
+    listed, cases.caseload = cases.caseload, broken
+    print_sheet.filled = big
+    made = wsgi.app()
+
+    @made.after_request
+    def named(response: Response) -> Response:
+        response.headers["X-Process"] = str(os.getpid())
+        return response
+
+    return made
