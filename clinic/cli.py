@@ -388,7 +388,8 @@ def pack(settings: config.Settings, out: Path | None, zip_: bool, cover: bool, d
     if sum(wanted[name] is not None for name in ("case", "day", "file")) != 1:
         raise click.UsageError("Name one of --case, --day and --list.")
     _one_of(out, wanted["show"])
-    made = pack_command.from_command_line(settings, how=packs.How(zip=zip_, cover=cover, draft=draft), say=_aside, **wanted)
+    how = packs.How(zip=zip_, cover=cover, draft=draft)
+    made = pack_command.from_command_line(settings, how=how, say=_aside, **wanted)
     _kept(out, made.data)
     for line in made.failures:
         _aside(line)

@@ -25,8 +25,8 @@ PRINT_WHEN = ("complete", "reviewed", "approved")
 LETTERHEAD = 4, 80  # lines, characters of one
 HELP_LINES = tuple("now line doctor therapy free drink touch children advice".split())
 KEYS = tuple(
-    "backup_folder database_url help_lines host key_file keyholder_database_url letterhead name owner_database_url paper"
-    " port press_places print_when retention_years time_zone tls web_processes web_threads".split()
+    "backup_folder database_url help_lines host key_file keyholder_database_url letterhead name owner_database_url"
+    " paper port press_places print_when retention_years time_zone tls web_processes web_threads".split()
 )
 
 

@@ -1,4 +1,4 @@
-"""Several web processes beside each other, for gunicorn: `clinic serve --processes 3`, or `gunicorn -c …/gunicorn.conf.py`.
+"""Several web processes beside each other, by gunicorn: `clinic serve --processes 3`, or deploy/gunicorn.conf.py.
 
 Each process makes all of its own: first its press, which must never hold a key, then its way to the one keyholder,
 which runs as a service of its own and is never started from here. What happens once a day one of them does: it holds a
@@ -11,13 +11,14 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from flask import Flask
 
 from clinic import config, logs
-from clinic.app import create_app
+from clinic.app import BODY_BYTES, create_app
 from clinic.config import Settings
 from clinic.domain.errors import ClinicError, Usage
 from clinic.hardening import harden
@@ -63,6 +64,19 @@ class Duty(threading.Thread):
             self.join()
 
 
+def heard_out(answer: Any) -> Any:
+    """Read what is left of a body that was refused as too large, up to a limit: else its sender never sees the page."""
+
+    def heard(environ: Any, start_response: Any) -> Any:
+        reply, left = answer(environ, start_response), 3 * BODY_BYTES
+        with suppress(OSError, ValueError):
+            while left > 0 and (part := environ["wsgi.input"].read(min(left, 1 << 16))):
+                left -= len(part)
+        return reply
+
+    return heard
+
+
 class Process:
     """One web process of several: press, store, the threads that draw packs, and the application over them."""
 
@@ -71,17 +85,18 @@ class Process:
         from clinic.services.press_room import PressRoom
         from clinic.services.warm import warm_pages
 
-        places = max(1, cores() // settings.web_processes)
-        self._press = Press(warm_pages(), places=places)
+        share = max(1, cores() // settings.web_processes)
+        self._press = Press(warm_pages(), places=share)
         self._press.start()
         try:
             self.store = Store.attach(settings, alone=True)
             self.app = create_app(settings, self.store, self._press)
+            self.app.wsgi_app = heard_out(self.app.wsgi_app)  # type: ignore[method-assign]
         except BaseException:
             self._press.stop()
             raise
         wanted = settings.press_places
-        drawn = places if wanted is None else -(-wanted // settings.web_processes)
+        drawn = share if wanted is None else -(-wanted // settings.web_processes)
         self._room, self._handing = PressRoom(self.store, self._press, drawn), Handing(self.store)
         self._duty = Duty(keyholder_place.path(settings.instance).with_name("daily.lock"), self._daily)
         for one in (self._room, self._handing, self._duty):
@@ -118,6 +133,10 @@ def app() -> Flask:
         _ours.append(Process(settings))
     except ClinicError as error:
         print("clinic: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
+        sys.exit(NOT_TO_BE_TRIED)
+    except Exception as error:  # gunicorn would print its message
+        where = logs.frame(error.__traceback__)
+        print(f"clinic: stopped by {type(error).__name__} at {where}", file=sys.stderr, flush=True)
         sys.exit(NOT_TO_BE_TRIED)
     atexit.register(end)
     return _ours[0].app

@@ -42,7 +42,7 @@ umask = 0o077
 timeout, graceful_timeout, keepalive = 60, 30, 5  # s; a thread that writes to a slow reader is not counted
 max_requests = 0
 limit_request_line, limit_request_fields, limit_request_field_size = 4094, 100, 8190
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - a heartbeat, without content
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 - a heartbeat, without content  # nosec B108
 sendfile = False
 # Behind the declared proxy the application reads its headers itself, one hop and never the host; gunicorn none.
 forwarded_allow_ips = ""

@@ -81,7 +81,13 @@ class Catalogue:
 def catalogue(tag: str) -> Catalogue:
     """The catalogue of a language as its file has it now. KeyError for an unknown tag."""
     path = _compiled(tag, "handouts")
-    return _book(tag, str(path), path.stat().st_mtime_ns) if path else Catalogue(tag, {})
+    return _book(tag, str(path), path.stat().st_mtime_ns) if path else _empty(tag)
+
+
+@lru_cache(maxsize=128)
+def _empty(tag: str) -> Catalogue:
+    """One for each language: what is found out about a catalogue is kept as long as it is."""
+    return Catalogue(tag, {})
 
 
 @lru_cache(maxsize=128)

@@ -9,6 +9,7 @@ What it does not do: it knows rows, not the columns of `scope.NARROW`; and who c
 set the settings. It stands against a forgotten condition and a statement past the guards, not against a taken server.
 """
 
+# ruff: noqa: S608 - the SQL is put together from our own words alone, most of them in the tables below
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -135,7 +136,7 @@ def drop(connection: Connection) -> None:
 
 
 def _roles(run: Callable[[str], Any]) -> list[str]:
-    rows = run(f"SELECT rolname FROM pg_roles WHERE rolname IN ({_listed(ROLES)})")  # noqa: S608
+    rows = run(f"SELECT rolname FROM pg_roles WHERE rolname IN ({_listed(ROLES)})")  # nosec B608
     return sorted(str(row[0]) for row in rows)
 
 
@@ -147,14 +148,14 @@ def _tables(run: Callable[[str], Any]) -> list[str]:
 def _aside(run: Callable[[str], Any], roles: list[str]) -> list[str]:
     """What a restore put aside is the owner's alone."""
     rows = run(
-        "SELECT nspname FROM pg_namespace WHERE pg_has_role(nspowner, 'USAGE') AND starts_with(nspname, 'clinic_')"
+        "SELECT nspname FROM pg_namespace WHERE pg_has_role(nspowner, 'USAGE') AND starts_with(nspname, 'clinic_')"  # nosec B608
         f" AND nspname <> '{GUARD}'"
     )
     return [f'REVOKE ALL ON SCHEMA "{row[0]}" FROM {role}' for row in rows for role in roles if role != OWNER]
 
 
 def _has_queue(run: Callable[[str], Any]) -> bool:
-    return bool(run(f"SELECT 1 FROM pg_namespace WHERE nspname = '{QUEUE_SCHEMA}'"))  # noqa: S608
+    return bool(run(f"SELECT 1 FROM pg_namespace WHERE nspname = '{QUEUE_SCHEMA}'"))  # nosec B608
 
 
 def _statements(roles: Iterable[str], tables: Iterable[str], queue: bool) -> Iterator[str]:
@@ -179,6 +180,10 @@ def _statements(roles: Iterable[str], tables: Iterable[str], queue: bool) -> Ite
             yield from _queue(role)
     if queue and WORKER in roles:
         yield f"REVOKE INSERT ON {QUEUE_SCHEMA}.procrastinate_jobs FROM {WORKER}"  # it takes jobs and makes none
+        yield f"ALTER TABLE {QUEUE_SCHEMA}.procrastinate_jobs ENABLE ROW LEVEL SECURITY"
+        for role, seen in ((WEB, "true"), (WORKER, f"{_ME} IS NOT NULL")):  # a revoked machine takes none either
+            yield f"DROP POLICY IF EXISTS {role}_jobs ON {QUEUE_SCHEMA}.procrastinate_jobs"
+            yield f"CREATE POLICY {role}_jobs ON {QUEUE_SCHEMA}.procrastinate_jobs TO {role} USING ({seen})"
     yield f"COMMENT ON SCHEMA {GUARD} IS '{fingerprint()}'"
 
 
@@ -247,7 +252,7 @@ def _allowed(table: str, verb: str) -> str:
 def _hangs(table: str) -> str:
     """That the row above is seen: its own policy answers."""
     above = _THROUGH.get(table, "case")
-    return f'EXISTS (SELECT 1 FROM "{above}" AS above WHERE above.id = "{table}".{above}_id)'
+    return f'EXISTS (SELECT 1 FROM "{above}" AS above WHERE above.id = "{table}".{above}_id)'  # nosec B608
 
 
 # --------------------------------------------------------------------------- functions
@@ -256,7 +261,7 @@ def _functions(tables: set[str]) -> Iterator[str]:
     roles = " ".join(f"WHEN '{name}' THEN '{held.cases}'" for name, held in RIGHTS.items())
     me = "a.id = clinic_guard.account() AND a.active AND a.confirmed AND a.role = current_setting('clinic.role', true)"
     bound = " ".join(
-        f"WHEN '{reason}' THEN (SELECT '{reason}' FROM public.account AS a WHERE {me} AND NOT a.temporary"
+        f"WHEN '{reason}' THEN (SELECT '{reason}' FROM public.account AS a WHERE {me} AND NOT a.temporary"  # nosec B608
         f" AND a.role IN ({_listed(names)}))"
         for reason, names in FOR_ROLES.items()
     )
@@ -264,7 +269,7 @@ def _functions(tables: set[str]) -> Iterator[str]:
     yield _function("account() RETURNS uuid", "SELECT nullif(current_setting('clinic.account', true), '')::uuid")
     yield _function(
         "kind() RETURNS text",
-        "SELECT CASE coalesce(current_setting('clinic.reason', true), '')"
+        "SELECT CASE coalesce(current_setting('clinic.reason', true), '')"  # nosec B608
         f" WHEN '' THEN (SELECT CASE a.role {roles} END FROM public.account AS a WHERE {me}) {bound}"
         + "".join(f" WHEN '{one}' THEN '{one}'" for one in free)
         + " END",
@@ -313,7 +318,8 @@ def _trigger() -> Iterator[str]:
     )
     body = (
         " BEGIN IF row_security_active(TG_RELID) AND ("
-        "(NEW.counsellor_id <> OLD.counsellor_id AND current_setting('clinic.reason', true) IS DISTINCT FROM 'transfer')"
+        "(NEW.counsellor_id <> OLD.counsellor_id"
+        " AND current_setting('clinic.reason', true) IS DISTINCT FROM 'transfer')"
         " OR (coalesce(current_setting('clinic.reason', true), '') = ''"
         f" AND current_setting('clinic.role', true) IN ({_listed(_of_kind('supervised'))})"
         f" AND ({fixed.format(row='NEW')}) IS DISTINCT FROM ({fixed.format(row='OLD')})))"
@@ -388,11 +394,11 @@ def lacking(connection: Connection) -> list[str]:
     )[0]
     if high or owns:
         return [f"database_url is the role {user}, which no policy holds. Let it be {WEB}"]
-    made = run(f"SELECT obj_description(to_regnamespace('{GUARD}'), 'pg_namespace')")[0][0]  # noqa: S608
+    made = run(f"SELECT obj_description(to_regnamespace('{GUARD}'), 'pg_namespace')")[0][0]
     policies = {tuple(row) for row in run("SELECT tablename, policyname FROM pg_policies WHERE schemaname = 'public'")}
     wanted = {(table, f"web_{verb}") for table in _cases() for verb, _ in _web_policies(table)}
-    off = run("SELECT relname FROM pg_class WHERE NOT relrowsecurity AND relkind = 'r'"
-              f" AND relnamespace = 'public'::regnamespace AND relname IN ({_listed(_cases())})")  # fmt: skip  # noqa: S608
+    off = run("SELECT relname FROM pg_class WHERE NOT relrowsecurity AND relkind = 'r'"  # nosec B608
+              f" AND relnamespace = 'public'::regnamespace AND relname IN ({_listed(_cases())})")  # fmt: skip
     if made != fingerprint() or not wanted <= policies or off:
         return ["its policies are not those of this version. Run: clinic upgrade"]
     return []
@@ -410,8 +416,8 @@ def roles_sql(database: str, workers: Iterable[str] = ()) -> str:
         lines += _new_role(name, f"LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS{more}")
     lines += [
         f"ALTER ROLE {KEYHOLDER} SET default_transaction_read_only = on;",
-        f"SELECT 'CREATE DATABASE {database} OWNER {OWNER} TEMPLATE template0 ENCODING ''UTF8'''"
-        f" WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{database}') \\gexec",  # noqa: S608
+        f"SELECT 'CREATE DATABASE {database} OWNER {OWNER} TEMPLATE template0 ENCODING ''UTF8'''"  # nosec B608
+        f" WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{database}') \\gexec",
         f"ALTER DATABASE {database} OWNER TO {OWNER};",
         f"REVOKE ALL ON DATABASE {database} FROM PUBLIC;",
         f"GRANT CONNECT ON DATABASE {database} TO {', '.join(ROLES[1:])};",
@@ -425,5 +431,5 @@ def roles_sql(database: str, workers: Iterable[str] = ()) -> str:
 
 
 def _new_role(name: str, words: str) -> list[str]:
-    found = f"SELECT FROM pg_roles WHERE rolname = '{name}'"  # noqa: S608
+    found = f"SELECT FROM pg_roles WHERE rolname = '{name}'"  # nosec B608
     return [f"DO $$ BEGIN IF NOT EXISTS ({found}) THEN CREATE ROLE {name} {words}; END IF; END $$;"]

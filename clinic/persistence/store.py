@@ -249,7 +249,7 @@ def upgrade(settings: Settings, definitions: Iterable[Definition]) -> None:
 
 
 def refuse_narrowed(engine: Engine) -> None:
-    """Raises Usage when PostgreSQL shows this role only some rows: what counts or rewrites all would miss the others."""
+    """Raises Usage when PostgreSQL shows this role only some rows: whoever counts or rewrites all would miss some."""
     with engine.connect() as connection:
         if row_security.active(connection):
             raise Usage(OWNER_NEEDED)

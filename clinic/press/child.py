@@ -12,8 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from weasyprint.document import Document
-
 from clinic.domain.page import Page
 from clinic.press import join, reading, render, stamp, wire
 from clinic.press.limits import Limits
@@ -44,7 +42,6 @@ class _Kept:
 
     limits: Limits
     known: OrderedDict[str, _Known] = field(default_factory=OrderedDict)
-    added: list[Document] = field(default_factory=list)
 
     def keep(self, key: str, one: _Known) -> None:
         self.known[key] = one
@@ -72,8 +69,6 @@ def serve(channel: socket.socket, limits: Limits) -> None:
         del frame, header, body
         if drew:
             gc.collect()
-            if kept.added:
-                gc.freeze()  # laid out pages stay to the end: nobody needs to look at them again and again
 
 
 def _confine(limits: Limits) -> None:
@@ -151,16 +146,6 @@ def _check(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
     return {"pages": pages}, b""
 
 
-def _add(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
-    kept.added.append(render.laid_out(Page.from_json(body)))
-    return {"sides": len(kept.added[-1].pages)}, b""
-
-
-def _join_pages(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
-    piles = [[kept.added[place] for place in pile] for pile in order["piles"]]
-    return {}, _within(render.joined(piles), kept.limits.answer)
-
-
 ORDERS: dict[str, Callable[[wire.Header, bytes, _Kept], Answer]] = {
     "pdf": _pdf,
     "images": _images,
@@ -168,8 +153,6 @@ ORDERS: dict[str, Callable[[wire.Header, bytes, _Kept], Answer]] = {
     "given": _given,
     "join": _join,
     "check": _check,
-    "add": _add,
-    "join_pages": _join_pages,
 }
 
 

@@ -9,8 +9,7 @@ class Limits:
     """`seconds` from order to answer, `memory` bytes of address space, `answer` bytes of a PDF or of pictures.
 
     `pack`: how many sheets one pack may join, `whole` bytes of them together, `join` the seconds for that.
-    `sides`: about how many sides of paper one pack may have. `kept`: how many pages a reused child keeps compiled,
-    `kept_bytes` of them together.
+    `kept`: how many pages a reused child keeps compiled, `kept_bytes` of them together.
     """
 
     seconds: float = 10
@@ -18,7 +17,6 @@ class Limits:
     answer: int = 20_000_000
     pack: int = 300
     whole: int = 60_000_000
-    sides: int = 1200
     join: float = 45
     kept: int = 32
     kept_bytes: int = 32_000_000

@@ -56,7 +56,7 @@ class Pool:
 
     def pids(self) -> list[int]:
         with self._free:
-            return [one.child.pid for one in self._idle if one.child.alive]
+            return [one.child.pid for one in self._idle if one.child.pid]
 
     def close(self) -> None:
         """End the children that nobody uses; those that draw are ended by their makers."""

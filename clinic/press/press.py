@@ -16,14 +16,13 @@ from clinic.domain.page import Page
 from clinic.press import fonts, wire
 from clinic.press.limits import Limits, cores
 from clinic.press.pool import Pool, Reused
-from clinic.press.processes import Child, Lost, Makers, PressError
+from clinic.press.processes import Child, Makers, PressError
 
-__all__ = ["Child", "Limits", "Pack", "Press", "PressError"]
+__all__ = ["Child", "Limits", "Press", "PressError"]
 
 Words = Mapping[str, str]
 
 WAIT_SECONDS = 30  # for a free place among the children
-KILLED = 3  # how often the child of one pack is replaced
 DPI = 24, 300  # bounds of a picture
 AT_ONCE = 50  # stamped sheets in one answer
 
@@ -139,21 +138,6 @@ class Press:
         with self.child() as child:
             return int(child.ask({"do": "check", "code": code}, content)[0]["pages"])
 
-    @contextmanager
-    def packing(self) -> Iterator["Pack"]:
-        """A child for one pack: pages go in one by one, and come out as one file; killed at the end of the block."""
-        with self.child() as child:
-            yield Pack(child, self._limits)
-
-    def pack(self, piles: Sequence[Sequence[Page]]) -> bytes:
-        """One file of several pages, each pile on a new sheet of paper. Raises PressError for the first bad page."""
-        with self.packing() as packing:
-            for pile in piles:
-                for page in pile:
-                    packing.add(page)
-            places = iter(range(sum(map(len, piles))))
-            return packing.join([[next(places) for _ in pile] for pile in piles])
-
 
 def _stamped(reused: Reused, key: str, page: bytes, many: Sequence[Words]) -> list[bytes]:
     """Sheets of one page. The page itself is sent only if the child does not know it."""
@@ -179,57 +163,6 @@ def _given(
         reused.sent.add(key)
         reused.drawn += 1
     raise PressError("lost", "given")
-
-
-class Pack:
-    """One pack on its way through one child. A page that fails is left out; those before it are still there.
-
-    A child that was killed over a page is replaced, and gets the good pages again.
-    """
-
-    def __init__(self, child: Child, limits: Limits) -> None:
-        self._child, self._limits = child, limits
-        self._good: list[bytes] = []
-        self._sides = self._killed = 0
-
-    def add(self, page: Page) -> int:
-        """Lay out one more page: its number of sides. Its place is its count among the pages that were added.
-
-        Raises PressError (kind size: the pack is full).
-        """
-        if len(self._good) >= self._limits.pack or self._sides >= self._limits.sides:
-            raise PressError("size", "pack")
-        body = _packed(page)
-        sides = int(self._ask({"do": "add"}, body)[0]["sides"])
-        self._good.append(body)
-        self._sides += sides
-        return sides
-
-    @property
-    def pages(self) -> int:
-        """How many pages were added."""
-        return len(self._good)
-
-    def join(self, piles: Sequence[Sequence[int]]) -> bytes:
-        """One file of the pages at these places. It may be asked for again with other places. Raises PressError."""
-        return self._ask({"do": "join_pages", "piles": [list(pile) for pile in piles if pile]}, b"")[1]
-
-    def _ask(self, order: wire.Header, body: bytes) -> tuple[wire.Header, bytes]:
-        with suppress(Lost):
-            return self._once(order, body)
-        try:
-            return self._once(order, body)
-        except Lost:
-            raise PressError("lost") from None
-
-    def _once(self, order: wire.Header, body: bytes) -> tuple[wire.Header, bytes]:
-        if not self._child.alive:
-            self._killed += bool(self._good)
-            if self._killed > KILLED:
-                raise PressError("lost", "pack")
-            for page in self._good:
-                self._child.ask_once({"do": "add"}, page, go_on=True)
-        return self._child.ask_once(order, body, go_on=True)
 
 
 def _packed(page: Page) -> bytes:

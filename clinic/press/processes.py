@@ -62,18 +62,13 @@ class Child:
         """Answer of the child. A lost child is replaced once; after a limit the order is not tried again."""
         stops = self._makers.stops
         with suppress(Lost):
-            return self.ask_once(order, body)
+            return self._ask_once(order, body)
         if self._makers.stops != stops:  # nobody wants the answer any more: no process may come to life for it
             raise PressError("lost", "stopped")
         try:
-            return self.ask_once(order, body)
+            return self._ask_once(order, body)
         except Lost:
             raise PressError("lost") from None
-
-    @property
-    def alive(self) -> bool:
-        """Whether it has a process, which knows what was sent to it."""
-        return self._process is not None
 
     @property
     def pid(self) -> int:
@@ -86,8 +81,7 @@ class Child:
         if process:
             process.end()
 
-    def ask_once(self, order: wire.Header, body: bytes, go_on: bool = False) -> tuple[wire.Header, bytes]:
-        """The same without a second try. Raises Lost; `go_on`: a page that is refused does not cost the process."""
+    def _ask_once(self, order: wire.Header, body: bytes) -> tuple[wire.Header, bytes]:
         if self._process is None:
             self._process = self._makers.take()
         process, channel = self._process, self._process.channel
@@ -106,8 +100,7 @@ class Child:
                 raise PressError("memory")
             raise Lost
         if kind := frame[0].get("kind"):
-            if not (go_on and kind == "log"):  # after a limit nobody knows how it stands with the process
-                self.close()
+            self.close()  # after a limit nobody knows how it stands with the process
             raise PressError(kind, frame[0].get("where", ""))
         return frame
 

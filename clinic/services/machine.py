@@ -75,11 +75,33 @@ def _of(settings: Settings, kinds: frozenset[str], root: Path) -> Iterator[str]:
         yield f"File system of the records: {kind}" + (" - no network file system can be used" * (kind in NETWORK))
     files = [settings.instance / vault.KEYS_FILE, *([file] if file else [])]
     yield f"Recovery key: {'ok' if 'recovery' in kinds else 'none, so no backups. At a terminal: clinic recovery-key'}"
+    if file is None:
+        yield from _postgresql(settings)
     if "key_file" in kinds:
         files.append(settings.key_file)
         yield f"Key file and records on two disks: {_apart(settings)}"
     wide = [one for one in files if one.exists() and stat.S_IMODE(one.stat().st_mode) & 0o077]
     yield "Keys and records for their owner only: " + (f"no. Run: chmod 600 {wide[0]}" if wide else "ok")
+
+
+def _postgresql(settings: Settings) -> Iterator[str]:
+    """Whether the database itself holds the pages to the rows of whoever is signed in."""
+    from sqlalchemy.exc import DBAPIError
+
+    from clinic.persistence import row_security
+    from clinic.persistence.engine import make_engine
+
+    engine = make_engine(settings.database_url)
+    try:
+        with engine.connect() as connection:
+            found = row_security.lacking(connection)
+    except DBAPIError as error:
+        found = [f"the database does not answer ({type(error).__name__})"]
+    finally:
+        engine.dispose()
+    if not found and not settings.keyholder_database_url:
+        found = [f"the keyholder is the pages' role. Set keyholder_database_url to {row_security.KEYHOLDER}"]
+    yield f"Row-level security (PostgreSQL): {'; '.join(found) or 'ok'}"
 
 
 def _apart(settings: Settings) -> str:

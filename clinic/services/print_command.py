@@ -4,6 +4,7 @@ A blank that was printed before comes from the disk, and a new one needs no data
 when there is one, and the press starts before anything else.
 """
 
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,7 @@ def _drawn(settings: "Settings | None", job: PrintJob, print_when: str) -> Blank
 
     press = Press()
     press.start()
+    gc.disable()  # what is imported and laid out now is needed to the end, and that is soon
     try:
         from clinic.services import definitions, laying_out
         from clinic.services.readiness import readiness
@@ -102,6 +104,7 @@ def _drawn(settings: "Settings | None", job: PrintJob, print_when: str) -> Blank
         states = (readiness(own, tag, print_when) for tag in job.tags)
         return Blank(pdf, ", ".join([f"{job.sheet}, blank", *(f"{one.locale} {one.state}" for one in states)]))
     finally:
+        gc.enable()
         press.stop()
 
 

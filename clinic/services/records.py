@@ -266,9 +266,7 @@ def added_for_recipient(
         ]
 
 
-def plan_for_recipient(
-    store: Store, token: str, case_id: str, recipient: Recipient | None, definition_id: str
-) -> str:
+def plan_for_recipient(store: Store, token: str, case_id: str, recipient: Recipient | None, definition_id: str) -> str:
     """The plan that a review for this reader is of: the newest that they know, if there is just one of that day."""
     with unit_of_work(store, token) as session:
         audit.note(session, "print.view", case=case_id, recipient=_recipient(recipient))

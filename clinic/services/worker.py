@@ -12,9 +12,10 @@ import sys
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -40,6 +41,7 @@ PAUSES: Final = (0.01, 0.5)  # s between two looks for the key: the first, the l
 AGAIN: Final = 2.0  # s until a database that is away is tried again
 RENEWED: Final = LEASE.total_seconds() / 3
 ACCEPTED_AGAIN: Final = 10.0  # s until a machine that nobody accepted asks again
+LOOK: Final = 30.0  # s between two looks whether it still is
 POOL: Final = 20  # places at most
 
 
@@ -147,6 +149,8 @@ class Drawing:
             work = press_sealing.open_work(key, one.id, one.sealed)
             result = press_sealing.seal_result(key, one.id, draw(self._press, work))
         except PressError as error:
+            # Kind and place in code: never a word of the sheet.
+            logs.log.warning("press", extra={"event": "error", "error": error.kind, "at": error.where or logs.NOWHERE})
             if error.kind == "lost":  # nobody's fault: somebody may try again
                 return self._end(one, since, press_queue.give_back)
             return self._end(one, since, _failed)
@@ -208,12 +212,17 @@ def run(machine: Machine) -> None:
     quiet()
     from clinic.services.warm import warm_pages
 
-    press = Press(warm_pages(), places=machine.places)
+    warm = warm_pages()
+    press = Press(warm, places=machine.places)
     press.start()
     try:
+        for one in warm[:1]:  # what is missing is said now; and no sheet is claimed that would have to wait
+            press.blank(one)
         key = worker_key.read(machine.key_file)  # the zygote is a program of its own by now
         engine = make_engine(machine.database.render_as_string(hide_password=False))
         asyncio.run(_until_stopped(machine, engine, press, key))
+    except PressError as error:
+        raise Usage(f"No sheet can be drawn here ({error.kind}). What is missing says: clinic doctor") from None
     finally:
         press.stop()
 
@@ -244,7 +253,7 @@ async def _until_stopped(machine: Machine, engine: Engine, press: Press, key: X2
                 await _wait(stopped, ACCEPTED_AGAIN)
                 continue
             drawing = Drawing(engine, press, key, me, stopping)
-            await _work(machine, drawing, stopped)
+            await _work(machine, drawing, partial(_over, stopped, engine, me))
         except Exception as error:
             if not _away(error):
                 raise
@@ -264,8 +273,14 @@ def _who(engine: Engine) -> UUID | None:
     return found
 
 
-async def _work(machine: Machine, drawing: Drawing, stopped: asyncio.Event) -> None:
-    """Procrastinate's worker until it is asked to stop, or until it ends because the database is away."""
+async def _over(stopped: asyncio.Event, engine: Engine, me: UUID) -> None:
+    """Until it is asked to stop, or is not accepted any more."""
+    while not stopped.is_set() and await asyncio.to_thread(_who, engine) == me:
+        await _wait(stopped, LOOK)
+
+
+async def _work(machine: Machine, drawing: Drawing, over: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Procrastinate's worker until it is over, or until it ends because the database is away."""
     app = jobs_app(machine)
 
     def press_item(item_id: str) -> None:
@@ -285,12 +300,13 @@ async def _work(machine: Machine, drawing: Drawing, stopped: asyncio.Event) -> N
                 stalled_worker_timeout=float(press_jobs.STALLED),
             )
         )
-        ended = asyncio.create_task(stopped.wait())
+        ended = asyncio.create_task(over())
         await asyncio.wait({working, ended}, return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         working.cancel()  # graceful: what runs comes to its end
-        with suppress(asyncio.CancelledError):
-            await working
+        for one in (working, ended):
+            with suppress(asyncio.CancelledError):
+                await one
 
 
 def jobs_app(machine: Machine) -> Any:

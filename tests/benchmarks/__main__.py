@@ -17,6 +17,7 @@ BENCHMARKS = {
     "flat": f"{HERE}.worker_bench:flat",
     "hostile": f"{HERE}.worker_bench:hostile",
     "web": f"{HERE}.web_rows:bench",
+    "load": f"{HERE}.load_bench:bench",
     "far": f"{HERE}.far_rows:bench",
     "press": f"{HERE}.press_bench:bench",
     "web_memory": f"{HERE}.memory_bench:bench",

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from clinic.domain.code import new_code
+from clinic.domain.page import Page
 from tests.benchmarks import pages
 from tests.persistence.roles import psql
 from tests.services import far
@@ -38,7 +39,7 @@ BRIDGE, NETWORK, PORT = "clinic-far", "10.77.0", 55432
 SEEN = re.compile(r"\b[0-9A-Z]{9}\b")
 
 
-def run(sheets: int, workers: int, every: float, hosts: bool, longest: float) -> dict[str, Any]:
+def run(sheets: int, workers: int, every: float, longest: float, hosts: bool, light: bool) -> dict[str, Any]:
     """One round: so many unlike sheets over so many workers."""
     names = [f"far{number}" for number in range(workers)]
     with ExitStack() as stack:
@@ -50,9 +51,8 @@ def run(sheets: int, workers: int, every: float, hosts: bool, longest: float) ->
             clinic.machine(name)
         if hosts:
             stack.enter_context(apart(clinic, server, names))
-        shelf = pages.mix(filled=True)
         codes = [new_code() for _ in range(sheets)]
-        made = [pages.page(shelf[n % len(shelf)], code=code, filled=True, short=True) for n, code in enumerate(codes)]
+        made = drawn_from(codes, light)
         stack.enter_context(clinic.server())
         running = {name: clinic.start(name) for name in names}
         stack.callback(lambda: [one.kill() or one.wait() for one in running.values()])
@@ -78,6 +78,7 @@ def run(sheets: int, workers: int, every: float, hosts: bool, longest: float) ->
         "sheets": sheets,
         "workers": workers,
         "hosts": hosts,
+        "light": light,
         "killed": kills,
         "states": states,
         "distinct": len(set(found) - {""}),
@@ -88,6 +89,14 @@ def run(sheets: int, workers: int, every: float, hosts: bool, longest: float) ->
         "half_after": round(half, 1),
         "a_second": round(sheets / 2 / half, 1) if half else None,
     }
+
+
+def drawn_from(codes: list[str], light: bool) -> list[Page]:
+    """Unlike sheets, each with its code: shipped worksheets of two sides with made-up answers, or a line each."""
+    if light:
+        return [far.page(code) for code in codes]
+    shelf = pages.mix(filled=True)
+    return [pages.page(shelf[n % len(shelf)], code=code, filled=True, short=True) for n, code in enumerate(codes)]
 
 
 def code_of(content: bytes, codes: set[str]) -> str:
@@ -195,8 +204,12 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=10, help="seconds between two kills")
     parser.add_argument("--longest", type=float, default=900, help="seconds for a round")
     parser.add_argument("--hosts", action="store_true", help="each worker in a network namespace (root)")
+    parser.add_argument("--light", action="store_true", help="a line on each sheet: what is counted needs no more")
     asked = parser.parse_args()
-    rounds = [run(asked.sheets, int(one), asked.every, asked.hosts, asked.longest) for one in asked.workers.split(",")]
+    rounds = [
+        run(asked.sheets, int(one), asked.every, asked.longest, asked.hosts, asked.light)
+        for one in asked.workers.split(",")
+    ]
     print(json.dumps(rounds, indent=2))
 
 

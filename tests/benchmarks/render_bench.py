@@ -145,7 +145,7 @@ def family(pid: int) -> set[int]:
 
 
 def processor(pids: set[int]) -> float:
-    """Processor time of these processes and of what they started and ended, in ms: others on the machine do not lengthen it."""
+    """Processor time in ms of these and of what they started and ended. A busy machine lengthens it little."""
     ticks = 0
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -157,9 +157,13 @@ def effort(press: Press, chromium: peers.Warm, rounds: int = 3) -> dict[str, flo
     """Processor time of one unlike sheet in ms, wherever it is spent: what throughput is made of on a busy machine."""
     blanks, filled = list(sheets()), list(sheets(filled=True))
     readers = [filled[start : start + PER_READER] for start in range(0, len(filled), PER_READER)]
-    ours = family(os.getpid()) & {press.pid} | {os.getpid()}
-    mine = lambda: processor({os.getpid(), press.pid} | family(press.pid))  # noqa: E731
-    theirs = lambda: processor({os.getpid()} | family(os.getpid()) - family(press.pid) - ours)  # noqa: E731
+
+    def mine() -> float:
+        return processor({os.getpid(), press.pid} | family(press.pid))
+
+    def theirs() -> float:
+        return processor({os.getpid()} | family(os.getpid()) - family(press.pid) - {press.pid})
+
     ways: dict[str, tuple[int, Callable[[], object], Callable[[], float]]] = {
         "reused": (len(blanks), lambda: _both(press.blank, blanks), mine),
         "chromium blank": (len(blanks), lambda: chromium.draw_all([peers.document(one) for one in blanks]), theirs),

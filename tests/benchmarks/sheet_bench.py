@@ -46,6 +46,9 @@ def warm(how: Run) -> Iterator[Row]:
     beside = _beside(found, WARM)
     yield row("sheet.full.reused_child", found["reused child"], peer=beside, bar=Bar("faster", ">=", 1 / 1.5))
     yield row("sheet.full.fresh_child", found["fresh child"], peer=beside, bar=Bar("faster", ">=", 0.5))
+    for kind, least in (("reused_child", 1 / 1.5), ("fresh_child", 1 / 2)):
+        figure = worked[kind.replace("_", " ")]
+        yield row(f"sheet.processor.{kind}", figure, peer=_beside(worked, WARM), bar=Bar("faster", ">=", least))
     stamped = Bar("faster", ">=", 50)
     if why:
         yield absent("sheet.stamped", why, stamped)

@@ -97,6 +97,7 @@ def test_from_an_appointment_to_the_pack(walk: Walk, served: Served, case: str, 
 
 # --------------------------------------------------------------------------- a pack that takes long
 MANY = 8
+SOON = 40_000  # ms: a sheet is drawn and the page has asked, also on a busy machine
 FAR = "[data-progress]"
 WORKING, READY = f"{FAR}[data-progress='working']", f"{FAR}[data-progress='ready']"
 
@@ -150,7 +151,9 @@ def far(page: Page) -> tuple[Any, Any]:
 
 def shown(page: Page, done: int, total: int = MANY) -> None:
     """The count on the page, whatever language it is in."""
-    expect(page.locator(f"{FAR} [data-part='count']")).to_have_text(re.compile(rf"(^|\D){done}\D+{total}(\D|$)"))
+    expect(page.locator(f"{FAR} [data-part='count']")).to_have_text(
+        re.compile(rf"(^|\D){done}\D+{total}(\D|$)"), timeout=SOON
+    )
 
 
 def sent(served: Served, case: str) -> int:
@@ -176,15 +179,15 @@ def test_a_pack_on_its_way(walk: Walk, served: Served, case: str, tongue: str, a
         other.goto(where)
         shown(other, 3)
         page.goto(walk.address + "/day")
-        expect(page.locator("#packs-title")).to_be_visible()
+        expect(page.locator("#packs-title")).to_be_visible(timeout=SOON)
         walk.look("day-with-a-pack")
         page.locator("main .rows-main").click()
         page.wait_for_url(where)
         allow(MANY)
         for one in (other, page):
-            expect(one.locator(READY)).to_be_visible()
-            expect(one.locator("[data-announce]")).not_to_be_empty()
-        expect(page.locator("[data-done]")).to_be_focused()
+            expect(one.locator(READY)).to_be_visible(timeout=SOON)
+            expect(one.locator("[data-announce]")).not_to_be_empty(timeout=SOON)
+        expect(page.locator("[data-done]")).to_be_focused(timeout=SOON)
         walk.look("ready")
         assert sent(served, case) == 0
         with page.expect_download() as kept:
@@ -218,7 +221,7 @@ def test_without_scripts_the_page_reloads_itself(
     allow(1)
     shown(page, 1, 3)
     allow(2)
-    expect(page.locator(READY)).to_be_visible()
+    expect(page.locator(READY)).to_be_visible(timeout=SOON)
     with page.expect_download() as kept:
         page.locator(f"{FAR} button[value='download']").click()
     assert kept.value.path().read_bytes().startswith(b"%PDF")
@@ -241,12 +244,12 @@ def test_cancelled_signed_out_and_covered_in_the_middle(
         shown(page, 1)
         page.locator(f"{FAR} button").click()
         page.wait_for_url("**/packs")
-        expect(page.locator(".flash")).to_be_visible()
+        expect(page.locator(".flash")).to_be_visible(timeout=SOON)
         page.goto(gone)
         expect(page.locator(FAR)).to_have_count(0)
         where = asked(walk, served)
         page.locator("[data-cover-now]").click()
-        expect(page.locator("input[name='password']")).to_be_visible()
+        expect(page.locator("input[name='password']")).to_be_visible(timeout=SOON)
         assert "sheets" not in page.locator("main").inner_text()
         allow(2)
         page.fill("input[name='password']", PASSWORD)
@@ -258,7 +261,7 @@ def test_cancelled_signed_out_and_covered_in_the_middle(
     allow(MANY)
     with signed_in(walk, "ana", "en"):
         page.goto(where)
-        expect(page.locator(READY)).to_be_visible()
+        expect(page.locator(READY)).to_be_visible(timeout=SOON)
         assert sent(served, case) == 0
     assert [one for one in walk.wrong if "404" not in one] == []
 
@@ -276,8 +279,8 @@ def test_a_sheet_that_fails_on_its_way(
     with signed_in(walk, "ana", tongue):
         asked(walk, served, 2)
         allow(2)
-        expect(page.locator(f"{READY} .bullets li")).to_have_count(1)
-        expect(page.locator("[data-done]")).to_be_focused()
+        expect(page.locator(f"{READY} .bullets li")).to_have_count(1, timeout=SOON)
+        expect(page.locator("[data-done]")).to_be_focused(timeout=SOON)
         walk.look("failed")
         page.locator("button[value='back']").click()
         expect(page.locator(".leaving .notice")).to_have_count(1)

@@ -49,7 +49,7 @@ REBUILD = """
 import sqlalchemy as sa
 from alembic import op
 revision = "test"
-down_revision = "0006"
+down_revision = "0007"
 def upgrade():
     for table in ("case", "record", "part"):
         lite = op.get_context().dialect.name == "sqlite"
@@ -202,9 +202,9 @@ def test_rebuilding_tables_keeps_every_row_and_trigger(clinic: Clinic, more: Pat
     assert all(before[table] for table in before if table != "throttle"), before
     for step in (
         lambda: schema.upgrade(engine, "test", more),
-        lambda: schema.downgrade(engine, "0006", more),
+        lambda: schema.downgrade(engine, "0007", more),
         lambda: schema.upgrade(engine, "test", more),
-        lambda: schema.downgrade(engine, "0006", more),
+        lambda: schema.downgrade(engine, "0007", more),
     ):
         step()
         assert counts(engine) == before

@@ -7,11 +7,10 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, NullPool, create_engine
 
 from clinic.config import Settings
 from clinic.persistence import store as stores
-from clinic.persistence.engine import make_engine
 from clinic.persistence.row_security import roles_sql
 from clinic.persistence.scope import unscoped
 from tests.persistence import making
@@ -79,7 +78,7 @@ class SharedClinic(Clinic):
 
     @cached_property
     def owner(self) -> Engine:
-        return make_engine(self.shared.owner if self.shared else "")
+        return create_engine(self.shared.owner if self.shared else "", poolclass=NullPool)
 
 
 def settings(folder: Path, shared: Shared) -> Settings:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-BIG = 3 * 1024 * 1024
+BIG = 20 * 1024 * 1024  # as large as a PDF may be
 CANARY = "ZQedgeQZ"
 PDF = b"%PDF-1.7\n" + f"% {CANARY}\n".encode() * (BIG // (len(CANARY) + 3))
 
@@ -28,7 +28,7 @@ def main(folder: str, port: int, mode: str) -> None:
     def big(*_: object, **__: object) -> Printed:
         return Printed(PDF, "ABCDEFGHJ.pdf", "ABCDEFGHJ")
 
-    cases.caseload = broken
+    cases.caseload_page = broken
     print_sheet.filled = big
     if mode == "default":
         import waitress

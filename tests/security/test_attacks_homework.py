@@ -24,6 +24,7 @@ from clinic.persistence.models import Appointment, Print, Record
 from clinic.services import (
     accounts,
     appointments,
+    batches,
     calendar,
     cases,
     choices,
@@ -283,7 +284,7 @@ def test_a_supervisor_changes_nothing_and_prints_nothing(house: House) -> None:
         lambda: entry.find(store, token, code, "a"),
         lambda: appointments.cancel(store, token, meeting),
         lambda: calendar.for_partner(store, token, case, "a", asked=True),
-        lambda: list(packs._opened(store, token, [item], packs.How(), "reviewed", set())),
+        lambda: batches.submit(store, token, [item], packs.How(), "reviewed"),
     ]
     for act in acts:
         with pytest.raises((Denied, NotFound, Conflict)):
@@ -344,10 +345,8 @@ def test_another_cases_record_prints_in_no_pack(house: House) -> None:
     draft = records.start(house.store, house.token, house.case, "homework_plan", "a", answers=planned(SECRET))
     code = cases.name(house.store, house.token, house.case).code
     for record in (foreign, theirs, draft, "00000000-0000-4000-8000-000000000000"):
-        failed: set[int] = set()
         item = packs.Item(7, house.case, code, "a", "homework_plan", record)
-        found = list(packs._opened(house.store, house.token, [item], packs.How(), "reviewed", failed))
-        assert (found, failed) == ([], {7})
+        assert batches.submit(house.store, house.token, [item], packs.How(), "reviewed") == batches.Batch("", 1, (7,))
 
 
 # --------------------------------------------------------------------------- erasing with a damaged row

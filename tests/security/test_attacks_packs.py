@@ -17,8 +17,10 @@ from werkzeug import formparser
 
 from clinic.domain.definition import Definition
 from clinic.domain.errors import Refused
+from clinic.i18n.catalogue import catalogue
 from clinic.press import fonts
-from clinic.services import pack_list, packs, print_sheet, release
+from clinic.press.press import Press, PressError
+from clinic.services import pack_command, pack_list, packs, print_sheet, release
 from clinic.services.definitions import definitions
 from clinic.services.packs import How, Item
 from clinic.services.readiness import Readiness, readiness
@@ -75,7 +77,7 @@ def test_a_long_list_asks_for_each_language_once(clinic: Clinic) -> None:
 
     def books(tag: str) -> Any:
         asked_.append(tag)
-        return print_sheet.catalogue(tag)
+        return catalogue(tag)
 
     text = "case,sheet,to,locale,with\n" + "x,our_cycle,joint,fr,es\n" * 5000
     with pytest.raises(pack_list.BadList):
@@ -133,14 +135,14 @@ def test_the_command_line_prints_nothing_that_it_did_not_name(
     monkeypatch.setattr(print_sheet, "opened", opened)
     items = _items(clinic, ("joint", "when_to_get_more_help"), ("joint", "our_cycle"))
     with pytest.raises(print_sheet.Unseen):
-        packs._said(clinic.store, press, clinic.tokens["ana"], items, How(), False, False, lines.append)
+        pack_command._said(clinic.store, press, clinic.tokens["ana"], items, How(), False, False, lines.append)
     assert [line for line in lines if "our_cycle" in line] == []
     assert sent(clinic) == []
 
 
 def test_what_stays_closed_is_still_left_out_on_the_command_line(clinic: Clinic, press: Any) -> None:
     items, lines = _items(clinic, ("joint", "when_to_get_more_help"), ("joint", "our_cycle")), list[str]()
-    made_ = packs._said(clinic.store, press, clinic.tokens["ana"], items, How(), False, False, lines.append)
+    made_ = pack_command._said(clinic.store, press, clinic.tokens["ana"], items, How(), False, False, lines.append)
     assert made_.data
     assert made_.failures == (f"sheet 2: {Refused()}",)
     assert sent(clinic) == [("joint", "when_to_get_more_help")]
@@ -178,7 +180,7 @@ def test_a_yes_taken_back_while_a_pack_is_drawn_leaves_it_too(
     page = look(ana, clinic, item(clinic, "joint", "session_summary"))
     assert word in page
     with monkeypatch.context() as patch:
-        meanwhile(patch, packs, lambda: release.take_back(clinic.store, clinic.tokens["ana"], released))
+        meanwhile(patch, Press, "joined", lambda: release.take_back(clinic.store, clinic.tokens["ana"], released))
         reply = make(ana, clinic, *ticked(page))
     assert reply.status_code == 409
     assert reply.mimetype == "text/html"
@@ -191,7 +193,7 @@ def test_on_the_command_line_it_is_left_out_and_the_rest_is_drawn_anew(
 ) -> None:
     items = _items(clinic, ("joint", "when_to_get_more_help"), ("joint", "session_summary"))
     with monkeypatch.context() as patch:
-        meanwhile(patch, packs, lambda: release.take_back(clinic.store, clinic.tokens["ana"], let_go[1]))
+        meanwhile(patch, Press, "joined", lambda: release.take_back(clinic.store, clinic.tokens["ana"], let_go[1]))
         made_ = packs.make(clinic.store, press, clinic.tokens["ana"], items, How(), "reviewed")
     assert made_.failed == (2,)
     assert let_go[0] not in pdf.text(made_.data)
@@ -205,16 +207,16 @@ def test_a_yes_taken_back_while_one_sheet_is_drawn_is_not_printed(
     with monkeypatch.context() as patch:
         fields = {"sheet": "session_summary", "to": "joint", **paper}
         seen = shown(ana, f"/cases/{clinic.case}/print", **fields)
-        meanwhile(patch, print_sheet, lambda: release.take_back(clinic.store, clinic.tokens["ana"], let_go[1]))
+        meanwhile(patch, print_sheet, "_made", lambda: release.take_back(clinic.store, clinic.tokens["ana"], let_go[1]))
         reply = post(ana, f"/cases/{clinic.case}/print", **fields, do="print", seen=seen)
     assert reply.status_code == 409
     assert let_go[0] not in reply.text
     assert sent(clinic) == []
 
 
-def meanwhile(patch: pytest.MonkeyPatch, module: Any, act: Callable[[], object]) -> None:
+def meanwhile(patch: pytest.MonkeyPatch, owner: Any, name: str, act: Callable[[], object]) -> None:
     """Something done once by somebody else's request, when the pages are drawn and nothing is noted."""
-    drawn, done = module._drawn, []
+    drawn, done = getattr(owner, name), list[Thread]()
 
     def slow(*given: Any) -> Any:
         found = drawn(*given)
@@ -224,7 +226,7 @@ def meanwhile(patch: pytest.MonkeyPatch, module: Any, act: Callable[[], object])
             done[0].join()
         return found
 
-    patch.setattr(module, "_drawn", slow)
+    patch.setattr(owner, name, slow)
 
 
 # --------------------------------------------------------------------------- marks
@@ -376,9 +378,9 @@ def test_a_pack_too_big_to_draw_is_as_it_was_read(
             return opened(store, token, case, job, print_when)
 
         monkeypatch.setattr(print_sheet, "opened", closed)
-        raise packs.PackFull
+        raise PressError("size", "pack")
 
-    monkeypatch.setattr(packs, "_drawn", late)
+    monkeypatch.setattr(Press, "joined", late)
     reply = make(ana, clinic, *read)
     assert reply.status_code == 413
     assert [one.split("|")[4] for one in ticked(reply.text)] == ["when_to_get_more_help"]

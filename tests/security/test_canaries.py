@@ -32,6 +32,7 @@ from clinic.services import accounts, backup, cases, records, translators
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from clinic.services.instance import init_instance
+from clinic.services.paging import Page, Place
 from tests import pdf
 from tests.filling import filled
 from tests.security.test_leaks import SCOPES
@@ -289,14 +290,15 @@ def test_what_is_allowed_is_really_there(house: House) -> None:
 
 
 def test_a_leak_on_a_route_would_be_seen(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = cases.caseload
+    real = cases.caseload_page
 
-    def caseload(store: Store, token: str, archived: bool = False) -> list[cases.CasePage]:
+    def caseload(store: Store, token: str, place: Place) -> Page[cases.CasePage]:
         from dataclasses import replace
 
-        return [replace(one, code=house.words["b"]) for one in real(store, token, archived)]
+        found = real(store, token, place)
+        return replace(found, lines=tuple(replace(one, code=house.words["b"]) for one in found.lines))
 
-    monkeypatch.setattr(cases, "caseload", caseload)
+    monkeypatch.setattr(cases, "caseload_page", caseload)
     _, content = reply_of(house, house.enter("anna"), "GET", "/", {})
     assert seen(house.words, content) - allowed("anna", "cases.caseload", "GET", {}) == {"b"}
 

@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 import pypdfium2
 from sqlalchemy import Engine, func, insert, select, text
 
+from clinic import logs
 from clinic.domain.page import Page
 from clinic.persistence import press_jobs, press_queue, press_sealing
 from clinic.persistence import store as stores
@@ -170,15 +171,17 @@ class Far:
                 connection.execute(text(f"UPDATE {what} - :much"), {"much": much})  # noqa: S608
 
     @contextmanager
-    def server(self) -> Iterator["subprocess.Popen[bytes]"]:
+    def server(self, log: Path | None = None) -> Iterator["subprocess.Popen[bytes]"]:
         """The clinic's server as a process of its own."""
         mine = self.store.settings
         said = (str(mine.instance), mine.database_url, mine.keyholder_database_url)
-        process = subprocess.Popen(
-            [sys.executable, "-c", f"from tests.services import far; far.serve(*{said!r})"],
-            stdout=subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
-        )
+        with (log or self.folder / "server.log").open("ab") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-c", f"from tests.services import far; far.serve(*{said!r})"],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=Path(__file__).parents[2],
+            )
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == b"serving\n"
@@ -252,6 +255,7 @@ def server() -> Iterator[Server]:
 
 def serve(folder: str, web: str, keyholder: str) -> None:
     """A server process that draws nothing itself, until it is killed: it hands out keys and looks after the queue."""
+    logs.setup()
     mine = replace(making.settings(Path(folder), web), keyholder_database_url=keyholder)
     store = Store.open(mine, gate=making.open_gate, shelf=Shelf(), rule=making.kept_rule)
     Handing(store).start()

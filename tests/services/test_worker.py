@@ -1,30 +1,33 @@
 """Print machines with real PostgreSQL and real processes: every sheet exactly once, whatever is killed when."""
 
+import io
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pikepdf
 import pytest
 from sqlalchemy import select, text
 
 from clinic import config
 from clinic.domain.answer import Checked
 from clinic.domain.errors import Usage
-from clinic.persistence import press_jobs
+from clinic.persistence import press_jobs, press_queue, press_sealing
+from clinic.persistence.engine import make_engine
 from clinic.persistence.models import PressItem
 from clinic.persistence.store import Store, create
 from clinic.press.press import Press
-from clinic.services import accounts, batches, cases, prints, records, worker
+from clinic.services import accounts, batches, cases, prints, records, worker, worker_key
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from clinic.services.handing import Handing
-from clinic.services.pack_items import How, Item
+from clinic.services.pack_items import How, Item, Pack
 from tests.filling import filled
 from tests.persistence import roles
 from tests.persistence.conftest import postgresql as postgresql  # a fixture
@@ -236,12 +239,42 @@ ANSWER = "ZQCANARYANSWERQZ"
 SHEET = "our_cycle"
 
 
-@everything
-def test_no_canary_in_jobs_events_logs_or_a_dump(postgresql: str, tmp_path: Path) -> None:  # noqa: F811
-    """An answer, the code, the name and the title of a sheet: in the pack, and on the way there in no place at all."""
+@dataclass
+class House:
+    """A clinic with real worksheets, a case, a record with the canary in it, and a machine."""
+
+    clinic: Far
+    press: Press
+    case: str
+    record: str
+
+    def submit(self, *sheets: str) -> batches.Batch:
+        items = [
+            Item(
+                place,
+                self.case,
+                "one",
+                "joint" if sheet == SHEET else "a",
+                sheet,
+                record=self.record * (sheet == SHEET),
+            )
+            for place, sheet in enumerate(sheets, 1)
+        ]
+        made = batches.submit(self.clinic.store, self.clinic.counsellor, items, How(), "complete")
+        assert made.failed == ()
+        return made
+
+    def collect(self, batch: batches.Batch) -> Pack:
+        return batches.collect(self.clinic.store, self.press, self.clinic.counsellor, batch.id, "complete")
+
+    def codes(self) -> list[str]:
+        return [one.code for one in prints.sent(self.clinic.store, self.clinic.counsellor, self.case)]
+
+
+@pytest.fixture
+def house(postgresql: str, tmp_path: Path) -> Iterator[House]:  # noqa: F811
     db = roles.shared_database(postgresql)
-    urls = {"database_url": db.web, "keyholder_database_url": db.keyholder}
-    mine = replace(config.load(tmp_path / "i", {}), **urls)
+    mine = replace(config.load(tmp_path / "i", {}), database_url=db.web, keyholder_database_url=db.keyholder)
     create(replace(mine, owner_database_url=db.owner), definitions().values(), factors=False)
     store = Store.open(mine, gate=lambda *_: True)
     accounts.create_account(store, "ada", far.PASSWORD, role="admin")
@@ -253,30 +286,63 @@ def test_no_canary_in_jobs_events_logs_or_a_dump(postgresql: str, tmp_path: Path
     records.finish(store, token, made, 1, Checked(answers, {}, {}))
     clinic, press = Far(store, db, tmp_path, admin, token, UUID(account)), Press()
     clinic.machine("one")
-    said: list[str] = []
-    try:
-        items = [Item(1, case, "one", "joint", SHEET, record=made), Item(2, case, "one", "a", "two_beliefs")]
-        batch = batches.submit(store, token, items, How(), "complete")
-        assert batch.failed == ()
-        said.append(dump(clinic))
-        with clinic.server() as server, clinic.worker("one"):
-            assert clinic.until_done(UUID(batch.id)) == {"done": 2}
-            assert server.poll() is None
-        said += [dump(clinic), (tmp_path / "one.log").read_text()]
-        assert "press_item" in said[0]
-        assert "procrastinate_events" in said[0]
-        packed = batches.collect(store, press, token, batch.id, "complete")
-        codes = [one.code for one in prints.sent(store, token, case)]
-        assert len(codes) == 2
-        words = text_of(packed.data)
-        assert all(one in words for one in (ANSWER, *codes))
-        said.append(dump(clinic))
-    finally:
-        press.stop()
-        clinic.close()
-    title = definitions()[SHEET].title
-    for one in said:
-        assert [word for word in (ANSWER, *codes, SHEET, "two_beliefs", str(title)) if word in one] == []
+    yield House(clinic, press, case, made)
+    press.stop()
+    clinic.close()
+
+
+@everything
+def test_no_canary_in_jobs_events_logs_or_a_dump(house: House) -> None:
+    """An answer, the code, the name and the title of a sheet: in the pack, and on the way there in no place at all."""
+    clinic, log = house.clinic, house.clinic.folder / "server.log"
+    batch = house.submit(SHEET, "two_beliefs")
+    said = [dump(clinic)]
+    assert "press_item" in said[0]
+    assert "procrastinate_events" in said[0]
+    with clinic.server(log), clinic.worker("one"):
+        assert clinic.until_done(UUID(batch.id)) == {"done": 2}
+        said += [dump(clinic), (clinic.folder / "one.log").read_text(), log.read_text()]
+    packed, codes = text_of(house.collect(batch).data), house.codes()
+    assert len(codes) == 2
+    assert [one for one in (ANSWER, *codes) if one not in packed] == []
+    said.append(dump(clinic))
+    canaries = (ANSWER, *codes, SHEET, "two_beliefs", str(definitions()[SHEET].title))
+    assert [word for one in said for word in canaries if word in one] == []
+
+
+@everything
+def test_what_a_stolen_machine_hands_in_is_looked_at(house: House) -> None:
+    """Another sheet's code, a script, and no PDF at all: they count as failed, and what is good is printed."""
+    clinic = house.clinic
+    one, key = clinic.accepted["one"], worker_key.read(clinic.key_file("one"))
+    batch = house.submit("two_beliefs", "two_beliefs", "two_beliefs", "two_beliefs")
+    engine, drawn = make_engine(clinic.db.url(one.role)), list[bytes]()
+    with engine.connect() as connection:
+        items = connection.execute(select(PressItem.id).order_by(PressItem.n)).scalars().all()
+    for item in items:
+        with engine.begin() as connection:
+            claimed = press_queue.claim(connection, clinic.store.clock(), UUID(one.id), item_id=item)[0]
+        assert Handing(clinic.store).once() == 1
+        with engine.begin() as connection:
+            handed = connection.execute(select(PressItem.handed).where(PressItem.id == item)).scalar_one()
+            secret = press_sealing.open_from(key, handed, item, claimed.token, UUID(one.id))
+            drawn.append(worker.draw(house.press, press_sealing.open_work(secret, item, claimed.sealed)))
+            content = (drawn[0], drawn[0], with_script(drawn[-1]), b"no PDF")[len(drawn) - 1]
+            result = press_sealing.seal_result(secret, item, content)
+            assert press_queue.finish(connection, item, claimed.token, result)
+    engine.dispose()
+    packed = house.collect(batch)
+    assert (packed.failed, packed.sheets) == ((2, 3, 4), 1)
+    (code,) = house.codes()
+    assert code in text_of(packed.data)
+
+
+def with_script(content: bytes) -> bytes:
+    with pikepdf.open(io.BytesIO(content)) as opened:
+        opened.Root.OpenAction = pikepdf.Dictionary(S=pikepdf.Name.JavaScript, JS="app.alert(1)")
+        out = io.BytesIO()
+        opened.save(out)
+        return out.getvalue()
 
 
 def dump(clinic: Far) -> str:

@@ -329,7 +329,7 @@ def test_every_reply_carries_the_headers(clinic: Clinic, ana: FlaskClient, monke
         clinic.client().get("/"),
         clinic.client().post("/unlock"),
     ]
-    monkeypatch.setattr("clinic.services.cases.caseload", lambda *_: 1 / 0)
+    monkeypatch.setattr("clinic.services.cases.caseload_page", lambda *_: 1 / 0)
     replies.append(ana.get("/"))
     change(clinic, locked=True)
     replies.append(ana.get("/"))

@@ -541,7 +541,7 @@ def test_a_fault_has_its_line_and_column_and_the_text_stays(clinic: Clinic, ana:
     assert replies[0] == replies[1]
     assert listed(ana, "x" * 300_000).status_code == 422
     assert listed(ana, "").status_code == 422
-    many = "case,sheet,to,copies\n" + f"{code_of(clinic)},our_cycle,joint,90\n" * 4
+    many = "case,sheet,to,copies\n" + f"{code_of(clinic)},our_cycle,joint,9\n" * 34
     assert "a pack holds 300" in listed(ana, many).text
     assert sent(clinic) == []
 

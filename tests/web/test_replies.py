@@ -96,7 +96,7 @@ def test_a_crash_shows_an_incident_and_nothing_else(
     def broken(*_: object) -> None:
         raise RuntimeError("secret words of a couple")
 
-    monkeypatch.setattr("clinic.services.cases.caseload", broken)
+    monkeypatch.setattr("clinic.services.cases.caseload_page", broken)
     reply = ana.get("/")
     text = reply.get_data(as_text=True)
     assert reply.status_code == 500

@@ -88,6 +88,7 @@ def test_what_is_in_the_way_is_one_plain_line(
 class Many(Server):
     """Gunicorn with two processes, and the keyholder beside it."""
 
+    lines: "list[Line]" = field(default_factory=list)
     keyholder: subprocess.Popen[bytes] = field(kw_only=True)
     environment: dict[str, str] = field(kw_only=True)
     settings: config.Settings = field(kw_only=True)
@@ -96,6 +97,7 @@ class Many(Server):
         """A connection to a process that is none of these."""
         for _ in range(200):
             line = Line(self)
+            self.lines.append(line)
             line.get("/help")
             if line.process not in not_these:
                 return line
@@ -170,9 +172,12 @@ def running(folder: Path, environment: dict[str, str], token: str, case: str) ->
         found = Many(process, port, temporary, settings.instance, log, token, case, keyholder=keyholder,
                      environment=environment, settings=settings)  # fmt: skip
         assert waited(lambda: process.poll() is not None or answers(found), 60), log.read_text()
+        assert process.poll() is None, log.read_text()
         for line in found.two():
             line.close()
         yield found
+        found.keyholder.terminate()  # the one that a test has started instead
+        found.keyholder.wait(20)
 
 
 @contextmanager
@@ -225,6 +230,13 @@ def many(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield stack.enter_context(running(folder, environment, token, case))
 
 
+@pytest.fixture(autouse=True)
+def _hung_up(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    for line in request.getfixturevalue("many").lines if "many" in request.fixturenames else ():
+        line.close()
+
+
 @pytest.mark.everything
 class TestTwoProcesses:
     """Everything that has to hold whichever process answers."""
@@ -232,7 +244,9 @@ class TestTwoProcesses:
     def test_they_are_two_and_neither_has_a_keyholder_of_its_own(self, many: Many) -> None:
         first, second = many.two()
         assert first.process != second.process
-        listed = subprocess.run(["ps", "-e", "-o", "ppid=,args="], capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run(
+            ["ps", "-e", "-ww", "-o", "ppid=,args="], capture_output=True, text=True, check=True
+        ).stdout
         parents = [
             row.split()[0] for row in listed.splitlines() if "keyholder_process.main" in row and ROOT.name in row
         ]
