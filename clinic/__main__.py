@@ -152,10 +152,7 @@ def _install(extras: Sequence[str]) -> None:
 def _ready(extras: Sequence[str]) -> bool:
     stamp = _stamp()
     return (
-        PYTHON.exists()
-        and not MAKING.exists()
-        and stamp.get("key") == _key()
-        and set(extras) <= set(stamp["extras"])
+        PYTHON.exists() and not MAKING.exists() and stamp.get("key") == _key() and set(extras) <= set(stamp["extras"])
     )
 
 

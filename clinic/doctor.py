@@ -60,9 +60,7 @@ def _venv() -> bool:
 
 
 _MSYS = "mingw-w64-x86_64-"
-VENV = Tool(
-    "python venv", "makes .venv", _venv, {"apt": ("python3-venv",), "dnf": ("python3",), "brew": ("python",)}
-)
+VENV = Tool("python venv", "makes .venv", _venv, {"apt": ("python3-venv",), "dnf": ("python3",), "brew": ("python",)})
 PAPER = (
     Tool(
         "Pango",

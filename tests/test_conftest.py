@@ -42,9 +42,7 @@ def test_this_machine_is_reached() -> None:
     ("options", "code", "says"),
     [([], 0, "1 passed, 1 skipped, 1 deselected"), (["--everything"], 1, "2 passed, 1 error")],
 )
-def test_everything_selects_all_and_allows_no_skip(
-    tmp_path: Path, options: list[str], code: int, says: str
-) -> None:
+def test_everything_selects_all_and_allows_no_skip(tmp_path: Path, options: list[str], code: int, says: str) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
     (tmp_path / "test_suite.py").write_text(SUITE, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = everything\n", encoding="utf-8")

@@ -15,9 +15,7 @@ from clinic import doctor
         (None, "install with your package manager: Pango, harfbuzz-subset"),
     ],
 )
-def test_the_command_is_that_of_the_system(
-    monkeypatch: pytest.MonkeyPatch, manager: str | None, command: str
-) -> None:
+def test_the_command_is_that_of_the_system(monkeypatch: pytest.MonkeyPatch, manager: str | None, command: str) -> None:
     monkeypatch.setattr(doctor, "manager", lambda: manager)
     assert doctor.command(doctor.PAPER).startswith(command)
 

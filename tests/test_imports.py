@@ -15,9 +15,7 @@ HEAVY = {"alembic", "argon2", "babel", "cryptography", "flask", "jinja2", "sqlal
 def loaded_by(statement: str, *options: str) -> set[str]:
     """Return the top-level modules that a fresh Python has loaded after a statement."""
     code = f"{statement}; import sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
-    run = subprocess.run(
-        [sys.executable, *options, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, *options, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(run.stdout.split())
 
 

@@ -1,6 +1,6 @@
 """How long a process takes to hear of an edit in a language with 15,000 messages: medians in ms.
 
-    python -m tests.benchmarks.overlay_bench [--rounds 60]
+python -m tests.benchmarks.overlay_bench [--rounds 60]
 """
 
 import shutil

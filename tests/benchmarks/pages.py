@@ -68,6 +68,4 @@ def mix(filled: bool = False) -> tuple[str, ...]:
     """Names of the shipped worksheets that take two sides in English: what a usual pack is made of."""
     with press() as machine:
         names = [one.id for one in definitions().values() if one.kind == "worksheet" and one.blank]
-        return tuple(
-            name for name in names if sides(machine.blank(page(name, filled=filled, short=True))) == SIDES
-        )
+        return tuple(name for name in names if sides(machine.blank(page(name, filled=filled, short=True))) == SIDES)

@@ -306,4 +306,3 @@ def highest(process: "subprocess.Popen[bytes]") -> float:
         if process.poll() is not None:
             ended.set()
     return most
-

@@ -162,9 +162,7 @@ def _words() -> dict[str, str]:
     return {"code": new_code(), "date": pages.DAY}
 
 
-def _there(
-    stack: ExitStack, kinds: tuple[type[peers.Peer], ...]
-) -> tuple[list[peers.Peer], list[tuple[str, str]]]:
+def _there(stack: ExitStack, kinds: tuple[type[peers.Peer], ...]) -> tuple[list[peers.Peer], list[tuple[str, str]]]:
     """The peers that could be started, and name and reason of the others."""
     there, gone = [], []
     for kind in kinds:

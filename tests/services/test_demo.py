@@ -80,7 +80,9 @@ def test_everybody_else_signs_in_with_the_same_password(made: tuple[config.Setti
     tokens = {name: accounts.sign_in(store, name, password) for name, _, _ in demo.COLLEAGUES}
     roles = {name: accounts.actor(store, token).role for name, token in tokens.items()}
     assert set(roles.values()) == {"supervisor", "admin", "front_desk", "translator"}
-    assert [one.counsellor for one in supervision.cases(store, tokens[demo.SUPERVISOR]).lines] == ["Demo counsellor"] * 3
+    assert [one.counsellor for one in supervision.cases(store, tokens[demo.SUPERVISOR]).lines] == [
+        "Demo counsellor"
+    ] * 3
     assert [line.split()[0] for line in demo.people()] == [demo.ACCOUNT, *roles]
     store.close()
 

@@ -158,9 +158,7 @@ def test_two_who_know_the_password_get_one_first_factor(house_on_both: House) ->
 def test_two_at_once_get_one_first_factor(house_on_both: House) -> None:
     house = house_on_both
     tokens = [house.begin().token for _ in range(3)]
-    replies = [
-        (one, Authenticator().create(factors.passkey_registration(house.store, one, PARTY))) for one in tokens
-    ]
+    replies = [(one, Authenticator().create(factors.passkey_registration(house.store, one, PARTY))) for one in tokens]
 
     def add() -> str:
         token, response = replies.pop()

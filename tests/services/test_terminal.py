@@ -63,9 +63,7 @@ def code_now(house: House) -> str:
 
 
 def test_the_first_admin_needs_only_the_key_and_then_the_door_closes(house: House) -> None:
-    said, shown = clinic(
-        house, "account", "create", "ada", "--role", "admin", typed=["Ada A.", TEMPORARY, TEMPORARY]
-    )
+    said, shown = clinic(house, "account", "create", "ada", "--role", "admin", typed=["Ada A.", TEMPORARY, TEMPORARY])
     assert said == 0, shown
     assert "no admin yet" in shown
     assert TEMPORARY not in shown
@@ -93,9 +91,7 @@ def test_a_counsellor_may_not_and_an_admin_may(house: House) -> None:
 
 
 def test_a_poor_passphrase_is_asked_again(house: House) -> None:
-    _, shown = clinic(
-        house, "account", "password", "anna", typed=["tiny", "couples therapy 123", TEMPORARY, TEMPORARY]
-    )
+    _, shown = clinic(house, "account", "password", "anna", typed=["tiny", "couples therapy 123", TEMPORARY, TEMPORARY])
     assert "Too short" in shown
     assert "Easy to guess" in shown
     assert accounts.find(house.store, "anna").temporary

@@ -235,8 +235,6 @@ def test_every_sheet_with_a_code_has_a_form_to_key_it_in(clinic: Clinic, ana: Fl
             reply = ana.get(f"/entries/{made}")
             text = reply.get_data(as_text=True)
             assert reply.status_code == 200, one.id
-            asked = [
-                placed for placed in one.placed(about) if placed.block.kind not in SILENT
-            ]
+            asked = [placed for placed in one.placed(about) if placed.block.kind not in SILENT]
             main = text[text.index("<main") : text.index("</main>")]
             assert ("autofocus" in main) is bool(asked), one.id
