@@ -3,6 +3,7 @@
 `wsgi_app` is replaced where something goes round every request, as Flask documents it; mypy calls that a method.
 """
 
+import gc
 import secrets
 import socket
 import sys
@@ -270,6 +271,8 @@ def serve(settings: Settings, port: int | None = None, greeting: str = "") -> No
     try:
         store = Store.attach(settings, prompt=sys.stdin.isatty())
         app = create_app(settings, store, press)
+        gc.freeze()
+        gc.enable()
         # Buffers above the body limit: waitress writes larger ones to a temporary file in clear.
         # Its own limit is above ours, so that a body just too large gets a page and not a line of text.
         limits: dict[str, Any] = {

@@ -3,6 +3,7 @@
 Exit 0 on success, 1 on a refused or failed action with one plain line on stderr, 2 on wrong usage.
 """
 
+import gc
 import json
 import os
 import subprocess
@@ -229,6 +230,7 @@ def serve(settings: config.Settings, port: int | None, processes: int | None) ->
         from clinic import wsgi
 
         wsgi.serve(settings, port, processes)
+    gc.disable()  # what the start imports stays; `app.serve` collects again once all is there
     from clinic import app
 
     app.serve(settings, port=settings.port if port is None else port)

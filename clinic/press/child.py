@@ -60,10 +60,11 @@ def serve(channel: socket.socket, limits: Limits) -> None:
     kept = _Kept(limits)
     while frame := wire.receive(channel):
         what = frame[0]["do"]
-        seconds = limits.seconds_for(what) + GRACE
-        signal.setitimer(signal.ITIMER_REAL, seconds)  # its default action ends the process
+        signal.setitimer(signal.ITIMER_PROF, limits.seconds_for(what))  # the default action of both ends the process
+        signal.setitimer(signal.ITIMER_REAL, limits.wait_for(what) + GRACE)
         header, body = _answer(*frame, kept)
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         wire.send(channel, header, body)
         drew = what not in LIGHT or header.pop("drawn", False)
         del frame, header, body

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """`seconds` from order to answer, `memory` bytes of address space, `answer` bytes of a PDF or of pictures.
+    """`seconds` of work from order to answer, `memory` bytes of address space, `answer` bytes of a PDF or of pictures.
+
+    Work is processor time: on a machine that is busy elsewhere a good sheet may take longer, up to `patience` times that.
 
     `pack`: how many sheets one pack may join, `whole` bytes of them together, `join` the seconds for that.
     `kept`: how many pages a reused child keeps compiled, `kept_bytes` of them together.
     """
 
     seconds: float = 10
+    patience: float = 3
     memory: int = 1 << 30
     answer: int = 20_000_000
     pack: int = 300
@@ -22,8 +25,12 @@ class Limits:
     kept_bytes: int = 32_000_000
 
     def seconds_for(self, what: object) -> float:
-        """The time for an order."""
+        """The processor time for an order."""
         return self.join if what == "join" else self.seconds
+
+    def wait_for(self, what: object) -> float:
+        """The time on the clock, after which whoever ordered gives up."""
+        return self.seconds_for(what) * self.patience
 
 
 def cores() -> int:

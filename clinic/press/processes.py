@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +25,8 @@ from clinic.press.limits import Limits
 Kind = Literal["timeout", "memory", "size", "log", "lost"]
 
 START_SECONDS = 60  # for importing the engine on a slow machine
-NO_MEMORY = {signal.SIGABRT, signal.SIGTRAP}  # how the C libraries end when they get none
+# How the C libraries end when they get no memory, and what ends a child that has worked too long.
+ENDED_BY: Mapping[int, Kind] = {signal.SIGABRT: "memory", signal.SIGTRAP: "memory", signal.SIGPROF: "timeout"}
 KEPT_ENVIRONMENT = ("PATH", "HOME", "SYSTEMROOT", "DYLD_FALLBACK_LIBRARY_PATH")
 PROGRAM = (
     "import sys; sys.path[:0] = sys.argv[3:]; from clinic.press import zygote; "
@@ -85,7 +86,7 @@ class Child:
         if self._process is None:
             self._process = self._makers.take()
         process, channel = self._process, self._process.channel
-        deadline = time.monotonic() + self._limits.seconds_for(order["do"])
+        deadline = time.monotonic() + self._limits.wait_for(order["do"])
         try:
             wire.send(channel, order, body, deadline)
             frame = wire.receive(channel, deadline)
@@ -96,8 +97,8 @@ class Child:
             frame = None
         if frame is None:
             self._process = None
-            if process.end(tell=True) in NO_MEMORY:
-                raise PressError("memory")
+            if kind := ENDED_BY.get(process.end(tell=True)):
+                raise PressError(kind)
             raise Lost
         if kind := frame[0].get("kind"):
             self.close()  # after a limit nobody knows how it stands with the process
