@@ -130,6 +130,9 @@ _RESERVED: Final = frozenset({"verb", "when", "wrote", "seq", "day"})
 _BOOK: Final = "clinic_audit"
 _REMEMBERED: Final = 4096  # views noted in the requests of late
 _LOCK: Final = 0x5EC5_BA5E  # PostgreSQL: one appends at a time
+_AT_ONCE: Final = 100  # lines sealed in one call of the keyholder
+# A statement for each line, never one with many rows: the trigger looks at the line before.
+_LINE: Final = insert(Audit)
 _seen: OrderedDict[tuple[Any, ...], None] = OrderedDict()
 _seen_lock = Lock()
 
@@ -144,8 +147,10 @@ _COLUMN: Final[Mapping[type[Base], tuple[str, str]]] = {
 class Sealer(Protocol):
     """What the audit needs of the keyholder."""
 
-    def audit_seal(self, seq: int, day: Any, previous_mac: bytes, payload: Mapping[str, Any]) -> tuple[bytes, bytes]:
-        """Sealed payload and MAC of a line."""
+    def audit_seal_all(
+        self, seq: int, day: Any, previous_mac: bytes, payloads: Sequence[Mapping[str, Any]]
+    ) -> list[tuple[bytes, bytes]]:
+        """Sealed payload and MAC of each line."""
 
 
 @dataclass
@@ -204,6 +209,16 @@ def note(
 def unsay(session: Session) -> None:
     """What this unit does was noted before and needs no line of its own."""
     session.info[_BOOK].entries.clear()
+
+
+def take(into: Book, book: Book) -> None:
+    """Let one book write what another one noted; the same view of the same request once."""
+    for one in book.entries:
+        key = (request_id(), *one.items())
+        if one["verb"] not in VIEWS or key not in into.seen:
+            into.entries.append(one)
+    into.seen |= book.seen
+    book.entries = []
 
 
 def _id(value: UUID | str | None) -> UUID | None:
@@ -265,13 +280,15 @@ def append(session: Session, sealer: Sealer, now: datetime, day: Any) -> None:
     table = Audit.__table__
     last = connection.execute(select(table.c.seq, table.c.mac).order_by(table.c.seq.desc()).limit(1)).one_or_none()
     seq, mac = (last.seq, last.mac) if last else (0, b"")
-    lines = []
-    for one in entries:
-        seq += 1
-        sealed, mac = sealer.audit_seal(seq, day, mac, one | {"when": now.isoformat(timespec="seconds")})
-        lines.append({"seq": seq, "day": day, "sealed": sealed, "mac": mac})
-    for line in lines:  # one by one: the trigger looks at the line before
-        connection.execute(insert(Audit), line)
+    when = {"when": now.isoformat(timespec="seconds")}
+    for start in range(0, len(entries), _AT_ONCE):
+        made = sealer.audit_seal_all(seq + 1, day, mac, [one | when for one in entries[start : start + _AT_ONCE]])
+        lines = [
+            {"seq": number, "day": day, "sealed": sealed, "mac": line_mac}
+            for number, (sealed, line_mac) in enumerate(made, start=seq + 1)
+        ]
+        connection.execute(_LINE, lines)
+        seq, mac = lines[-1]["seq"], lines[-1]["mac"]
     book.entries, book.wrote = [], {}
 
 

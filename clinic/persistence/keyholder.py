@@ -45,6 +45,7 @@ from clinic.persistence.keyview import (
     open_head,
     request,
     view_of,
+    view_once,
     who_once,
 )
 from clinic.persistence.keyview import request_id as request_of_now
@@ -168,7 +169,8 @@ class Keyholder(SystemKeys):
         Raises SignIn, Locked, NotFound (unknown and foreign case alike, and what the role never opens), Refused
         (gate), StepUp, SecondPerson, NotYours (a second purpose).
         """
-        return view_of(self.give(request_of_now(), token, case_id, purpose, sheet, recipient, record, request))
+        asked = (request_of_now(), token, case_id, purpose, sheet, recipient, record, request)
+        return view_once(purpose, self.give, *asked)
 
     def open_list(self, token: str, case_ids: Iterable[UUID]) -> dict[UUID, KeyView]:
         """Views that open heads and cards only, of at most 100 cases of the own caseload."""
@@ -394,6 +396,10 @@ class Keyholder(SystemKeys):
     def item_new(self, item_id: UUID) -> tuple[bytes, PressKey]:
         """A key for a new press item, and the row to store with it."""
         return self._press.new(item_id)
+
+    def items_new(self, item_ids: Sequence[UUID]) -> list[tuple[bytes, PressKey]]:
+        """The same for many."""
+        return [self._press.new(one) for one in item_ids]
 
     def item_key(self, item_id: UUID, token: UUID) -> bytes:
         """The key of an item for whoever claimed it with this token; no session is asked for. See `PressKeys.claimed`.

@@ -25,7 +25,7 @@ from clinic.domain.audience import Purpose, Recipient
 from clinic.domain.errors import VaultLocked
 from clinic.persistence import keyholder_place as place
 from clinic.persistence import keyholder_wire as wire
-from clinic.persistence.keyview import KeyView, Who, request_id, view_of, who_once
+from clinic.persistence.keyview import Given, KeyView, Who, request_id, view_of, view_once, who_once
 from clinic.persistence.models import AccountKey, Audit, KeyRing, PressKey
 
 ANSWER_SECONDS: Final = 30.0  # Argon2id on a slow machine included
@@ -70,7 +70,11 @@ class KeyholderClient:
         request: UUID | None = None,
     ) -> KeyView:
         """As `Keyholder.open`."""
-        return view_of(self._call("give", request_id(), token, case_id, purpose, sheet, recipient, record, request))
+        return view_once(purpose, self._give, request_id(), token, case_id, purpose, sheet, recipient, record, request)
+
+    def _give(self, *asked: Any) -> Given:
+        given: Given = self._call("give", *asked)
+        return given
 
     def open_list(self, token: str, case_ids: Iterable[UUID]) -> dict[UUID, KeyView]:
         """As `Keyholder.open_list`."""
@@ -103,6 +107,10 @@ class KeyholderClient:
     def code_tag(self, code: str) -> bytes:
         """As `Keyholder.code_tag`."""
         return bytes(self._call("code_tag", code))
+
+    def code_tags(self, codes: Sequence[str]) -> list[bytes]:
+        """As `Keyholder.code_tags`."""
+        return list(self._call("code_tags", list(codes)))
 
     def couple_tag(self, session_id: UUID, case_id: UUID) -> bytes:
         """As `Keyholder.couple_tag`."""
@@ -159,6 +167,12 @@ class KeyholderClient:
         sealed, mac = self._call("audit_seal", seq, day, previous_mac, payload)
         return bytes(sealed), bytes(mac)
 
+    def audit_seal_all(
+        self, seq: int, day: date, previous_mac: bytes, payloads: Sequence[Mapping[str, Any]]
+    ) -> list[tuple[bytes, bytes]]:
+        """As `Keyholder.audit_seal_all`."""
+        return [(sealed, mac) for sealed, mac in self._call("audit_seal_all", seq, day, previous_mac, list(payloads))]
+
     def audit_open(self, token: str, rows: Sequence[Audit]) -> list[dict[str, Any]]:
         """As `Keyholder.audit_open`."""
         return list(self._call("audit_open", token, list(rows)))
@@ -185,6 +199,10 @@ class KeyholderClient:
         """As `Keyholder.item_new`."""
         key, row = self._call("item_new", item_id)
         return bytes(key), row
+
+    def items_new(self, item_ids: Sequence[UUID]) -> list[tuple[bytes, PressKey]]:
+        """As `Keyholder.items_new`."""
+        return [(key, row) for key, row in self._call("items_new", list(item_ids))]
 
     def item_key(self, item_id: UUID, token: UUID) -> bytes:
         """As `Keyholder.item_key`."""

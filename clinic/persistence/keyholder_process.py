@@ -35,10 +35,10 @@ from clinic.persistence.vault import Vault
 WAITS: Final = "they wait for the passphrase. Run: clinic unlock"
 # What may be called from outside. Not here: what reads the whole audit, and what gives raw keys but for one view.
 CALLS: Final = frozenset({
-    "agree", "audit_check", "audit_open", "audit_seal", "case_tag", "code_hash", "code_tag", "couple_tag", "give",
-    "give_list", "give_new", "give_paper", "item_key", "item_keys", "item_new", "new_account_key", "office_open",
-    "office_seal", "open_kept", "peppered", "process_key", "seal_kept", "throttle_tag", "totp_new", "totp_step",
-    "web_secret", "who",
+    "agree", "audit_check", "audit_open", "audit_seal", "audit_seal_all", "case_tag", "code_hash", "code_tag",
+    "code_tags", "couple_tag", "give", "give_list", "give_new", "give_paper", "item_key", "item_keys", "item_new",
+    "items_new", "new_account_key", "office_open", "office_seal", "open_kept", "peppered", "process_key", "seal_kept",
+    "throttle_tag", "totp_new", "totp_step", "web_secret", "who",
 })  # fmt: skip
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 

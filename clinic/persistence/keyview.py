@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from dataclasses import replace as replaced
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID, uuid4
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -18,6 +18,11 @@ from clinic.domain.audience import About, Purpose, Scope
 from clinic.domain.errors import Denied
 from clinic.persistence import sealing
 from clinic.persistence.models import Appointment, Autosave, Case, Part, Print, Record
+
+
+Found = TypeVar("Found")
+# Asked for once a request. Not a sheet's: there the keyholder asks the gate, and gives heads as they stand just now.
+ONCE: Final[frozenset[Purpose]] = frozenset({"staff"})
 
 
 class NotYours(Denied):
@@ -91,7 +96,7 @@ class KeyView:
     this case that were destroyed: a part that names one is gone for everybody, its record still opens.
     """
 
-    __slots__ = ("_ciphers", "_keys", "_writes", "account", "card", "case_id", "erased", "heads", "purpose")
+    __slots__ = ("_ciphers", "_keys", "_read", "_writes", "account", "card", "case_id", "erased", "heads", "purpose")
 
     def __init__(self, given: Given) -> None:
         self.purpose, self.case_id, self.account = given.purpose, given.case_id, given.account
@@ -100,6 +105,7 @@ class KeyView:
         self._writes, self.erased = given.writes, given.erased
         self.heads: dict[UUID, Head] = dict(given.heads)
         self.card: dict[str, Any] = dict(given.card)
+        self._read: dict[str, Any] = {}
 
     def scope_of(self, key_id: UUID) -> Scope | None:
         """The scope of a key of this view; None for every other key."""
@@ -224,11 +230,26 @@ class KeyView:
         self._ciphers = {one: found for one, found in self._ciphers.items() if one not in gone}
         self._keys = {scope: one for scope, one in self._keys.items() if one not in gone}
         self.erased |= gone
+        self._read.clear()
+
+    def once(self, what: str, read: Callable[[], Found]) -> Found:
+        """What a page's services read with this view one after the other, read once; gone when the view closes.
+
+        For units that only read: who writes reads anew, under its own lock.
+        """
+        if what not in self._read:
+            self._read[what] = read()
+        found: Found = self._read[what]
+        return found
+
+    def has_read(self, what: str) -> bool:
+        """Whether `once` has it already."""
+        return what in self._read
 
     def close(self) -> None:
         """Forget all keys and what was opened; a closed view raises NotYours."""
         self._ciphers, self._keys, self._writes = {}, {}, frozenset()
-        self.heads, self.card = {}, {}
+        self.heads, self.card, self._read = {}, {}, {}
 
     def _for_writing(self, scope: Scope, definition: str = "") -> UUID:
         key_id = self.key_of(scope)
@@ -279,7 +300,9 @@ class _Request:
 
     id: str = field(default_factory=lambda: uuid4().hex)
     views: list[KeyView] = field(default_factory=list)
+    whole: str = ""  # the id of the request that this one is apart in
     who: dict[str, Who] = field(default_factory=dict, repr=False)  # by token
+    opened: dict[tuple[object, ...], KeyView] = field(default_factory=dict, repr=False)
 
 
 _REQUEST: ContextVar[_Request | None] = ContextVar("request", default=None)
@@ -299,18 +322,19 @@ def request() -> Iterator[None]:
 def apart() -> Iterator[None]:
     """One item of a pack: a request of its own inside another, which has opened nothing and opens nothing after it.
 
-    Its purpose and its case are its own, and its views close at its end. Raises NotYours: a view is open already.
+    Its purpose and its case are its own, and its views close at its end. Whose token it is, it knows of the other.
+    Raises NotYours: a view is open already.
     """
     current = _REQUEST.get()
     if current is not None and current.views:
         raise NotYours
-    with _anew():
+    with _anew(current):
         yield
 
 
 @contextmanager
-def _anew() -> Iterator[None]:
-    mine = _Request()
+def _anew(around: _Request | None = None) -> Iterator[None]:
+    mine = _Request(who=around.who, whole=around.whole or around.id) if around else _Request()
     token = _REQUEST.set(mine)
     try:
         yield
@@ -326,10 +350,16 @@ def request_id() -> str:
     return current.id if current else ""
 
 
+def whole_id() -> str:
+    """The same, but what is apart inside a request counts as that request: for what opens nothing."""
+    current = _REQUEST.get()
+    return (current.whole or current.id) if current else ""
+
+
 def who_once(token: str, ask: Callable[[str], Who]) -> Who:
     """The account of a token, asked once a request; outside of one each time. It opens nothing.
 
-    What opens something is asked of the keyholder, and it looks at the session each time.
+    What opens something is asked of the keyholder, and it looks at the session again (`view_once`).
     """
     current = _REQUEST.get()
     if current is None:
@@ -339,11 +369,25 @@ def who_once(token: str, ask: Callable[[str], Who]) -> Who:
     return current.who[token]
 
 
-def forget_who() -> None:
-    """Something was written: whose sessions there are is asked anew."""
+def view_once(purpose: Purpose, ask: Callable[..., Given], *asked: object) -> KeyView:
+    """The view of a case, asked for once a request where `ONCE` says so; outside of one each time.
+
+    A page reads a case through several services: session, role and grant are looked at for the request.
+    """
+    current = _REQUEST.get()
+    if current is None or purpose not in ONCE:
+        return view_of(ask(*asked))
+    if asked not in current.opened:
+        current.opened[asked] = view_of(ask(*asked))
+    return current.opened[asked]
+
+
+def forget_asked() -> None:
+    """Something was written, or not: who is there, and what they may open, is asked anew; what was read is read anew."""
     current = _REQUEST.get()
     if current is not None:
         current.who.clear()
+        current.opened.clear()
 
 
 def view_of(given: Given) -> KeyView:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    bindparam,
     event,
     exists,
     false,
@@ -175,6 +176,13 @@ def _criteria(scope: Scope) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=64)
+def _one_of(scope: Scope) -> Select[Any]:
+    """Whether one case is the scope's. Made once: to build such a statement takes longer than to run it."""
+    case = Case.__table__
+    return select(case.c.id).where(case.c.id == bindparam("one", type_=case.c.id.type), _seen(scope, case.c))
+
+
 # --------------------------------------------------------------------------- session
 class ScopedSession(Session):
     """A session that sees the cases of one scope; without one it sees no case at all.
@@ -219,12 +227,12 @@ class ScopedSession(Session):
         return self._known[case_id]
 
     def _look_up(self, scope: Scope, case_id: UUID) -> bool:
-        case = Case.__table__
         if self._all is None and len(self._known) >= _SINGLY:
+            case = Case.__table__
             self._all = set(self._ask(select(case.c.id).where(_seen(scope, case.c))))
         if self._all is not None:
             return case_id in self._all
-        return bool(self._ask(select(case.c.id).where(case.c.id == case_id, _seen(scope, case.c))))
+        return bool(self._ask(_one_of(scope), {"one": case_id}))
 
     def case_of(self, table: str, values: Mapping[str, Any]) -> UUID | None:
         """The case that a row hangs on, from the columns that are known of it."""
@@ -254,9 +262,9 @@ class ScopedSession(Session):
             self._known.pop(case_id, None)
             self._all = None
 
-    def _ask(self, statement: Select[Any]) -> list[Any]:
+    def _ask(self, statement: Select[Any], asked: Mapping[str, UUID] | None = None) -> list[Any]:
         options = {_OPTION: _PASS}
-        return list(self.connection().execute(statement, execution_options=options).scalars())
+        return list(self.connection().execute(statement, asked, execution_options=options).scalars())
 
 
 def _uuid(value: Any) -> UUID | None:

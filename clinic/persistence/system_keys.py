@@ -60,6 +60,10 @@ class SystemKeys:
         """What finds a print by the code on its paper."""
         return self._tag("print", code)[:16]
 
+    def code_tags(self, codes: Sequence[str]) -> list[bytes]:
+        """The same for many."""
+        return [self.code_tag(one) for one in codes]
+
     def couple_tag(self, session_id: UUID, case_id: UUID) -> bytes:
         """What holds a session to the couple view of a case; tells the case to nobody else, and differs each time."""
         return self._tag("couple", session_id, case_id)[:16]
@@ -90,6 +94,16 @@ class SystemKeys:
         """
         sealed = sealing.seal(self._audit, dict(payload), _audit_bound(seq, day))
         return sealed, self._mac(seq, day, sealed, previous_mac)
+
+    def audit_seal_all(
+        self, seq: int, day: date, previous_mac: bytes, payloads: Sequence[Mapping[str, Any]]
+    ) -> list[tuple[bytes, bytes]]:
+        """The same for lines that follow one another, the first of them line `seq`."""
+        made: list[tuple[bytes, bytes]] = []
+        for number, payload in enumerate(payloads, start=seq):
+            made.append(self.audit_seal(number, day, previous_mac, payload))
+            previous_mac = made[-1][1]
+        return made
 
     def audit_read(self, rows: Sequence[Audit]) -> list[dict[str, Any]]:
         """All payloads with `seq` and `day`, for `verify`: only where the keyholder is in this process."""

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 class Limits:
     """`seconds` of work from order to answer, `memory` bytes of address space, `answer` bytes of a PDF or of pictures.
 
-    Work is processor time: on a machine that is busy elsewhere a good sheet may take longer, up to `patience` times that.
-
+    Work is processor time: on a machine that is busy elsewhere it may take longer, up to `patience` times that.
     `pack`: how many sheets one pack may join, `whole` bytes of them together, `join` the seconds for that.
     `kept`: how many pages a reused child keeps compiled, `kept_bytes` of them together.
     """

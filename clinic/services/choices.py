@@ -66,7 +66,7 @@ def history(store: Store, token: str, case_id: str) -> list[Choice]:
     with unit_of_work(store, token) as session:
         audit.note(session, "case.staff_view", case=case_id)
         view = store.keyholder.open(token, ident(case_id), "staff")
-        return _all(store, session, view)
+        return list(view.once("choices", lambda: _all(store, session, view)))
 
 
 def _write(

@@ -13,7 +13,7 @@ from clinic.persistence import audit
 from clinic.persistence.store import Store
 from clinic.services import records_parts as parts
 from clinic.services import release, rulings
-from clinic.services.homework import of_records
+from clinic.services.homework import LOOP, of_records
 from clinic.services.release import Offer, Stands
 from clinic.services.unit_of_work import ident, unit_of_work
 
@@ -43,7 +43,7 @@ def of_case(store: Store, token: str, case_id: str) -> CoursePage:
             if one.row.signed:
                 answers, _ = parts.opened_parts(view, one.head, one.parts.values())
                 opened.append(rulings.opened(one.definition, one.head, True, answers))
-        loop = of_records([one.view(view) for one in every])
+        loop = of_records([one.view(view) for one in every if one.head.definition in LOOP])
         return CoursePage(
             course.courses(opened),
             {(one.owner, one.aim): one for one in release.aims_of(view, every)},

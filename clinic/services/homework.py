@@ -39,6 +39,7 @@ from clinic.services.unit_of_work import ident, unit_of_work
 
 NEVER_HOMEWORK: Final = "forgiveness"  # CLINICAL_RULES A: a free choice of the hurt one, never homework
 MOST: Final = len(STEPS)
+LOOP: Final = frozenset({PLAN, REVIEW})
 Form = Mapping[str, Sequence[str]]
 
 
@@ -95,12 +96,12 @@ def loop(store: Store, token: str, case_id: str) -> Loop:
     with unit_of_work(store, token) as session:
         audit.note(session, "case.staff_view", case=case_id)
         view = store.keyholder.open(token, ident(case_id), "staff")
-        found = [one.view(view) for one in parts.all_opened(session, view)]
+        found = [one.view(view) for one in parts.all_opened(session, view, LOOP)]
     return of_records(found)
 
 
 def of_records(found: Sequence[records.RecordView]) -> Loop:
-    """The loop of all records of a case; plans in the order in which they were held and begun, as `found` is."""
+    """The loop of the records of a case, at least those of `LOOP`; plans in the order in which they were held and begun, as `found` is."""
     gone = {one.supersedes for one in found if one.signed and one.supersedes}
     now = [one for one in found if one.id not in gone]
     olds = _olds(found)

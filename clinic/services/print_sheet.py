@@ -29,7 +29,7 @@ from clinic.services.readiness import least
 
 __all__ = [
     "Opened", "Printed", "Undrawn", "Unseen", "blank", "drawn", "filled", "filled_page", "given", "laid_out", "mark",
-    "note", "noting", "opened", "same", "stands", "to_draw", "warm_page",
+    "marked", "note", "noting", "opened", "same", "stands", "to_draw", "warm_page",
 ]  # fmt: skip
 
 PICTURE_DPI: Final = 80
@@ -74,9 +74,10 @@ def filled(
     is the same line, whatever the cause (CONFIDENTIALITY, The gate).
     """
     found, code = opened(store, token, case_id, job, print_when), new_code()
-    if seen is not None and not same(seen, mark(store, case_id, found)):
+    page, words = to_draw(found, code)
+    if seen is not None and not same(seen, marked(store, case_id, found, page, code)):
         raise Unseen
-    pdf = _made(press, *to_draw(found, code))
+    pdf = _made(press, page, words)
     if not stands(store, token, case_id, found, print_when):
         raise Unseen
     note(store, token, case_id, code, job, found)
@@ -147,9 +148,6 @@ def opened(store: Store, token: str, case_id: str, job: PrintJob, print_when: st
         definition, answers = paper.definition, paper.answers
         if job.recipient not in definition.recipients:
             raise Refused
-        later = (
-            records.added_for_recipient(store, token, case_id, job.recipient, job.sheet, job.record) if answers else []
-        )
         plan = ""
         if definition.kind == "review":
             plan = records.plan_for_recipient(store, token, case_id, job.recipient, job.sheet)
@@ -162,7 +160,7 @@ def opened(store: Store, token: str, case_id: str, job: PrintJob, print_when: st
             job = laying_out.language(definition, job, print_when, spoken.books(store))
     except Refused:
         raise Refused from None
-    sheet = laying_out.sheet(definition, answers, job, later, store.settings)
+    sheet = laying_out.sheet(definition, answers, job, paper.later, store.settings)
     letterhead = store.settings.letterhead if job.letterhead else ()
     enough = least(definition, print_when, job.draft)
     books = tuple(spoken.book(store, tag).speaking_to(paper.variant, enough) for tag in job.tags)
@@ -182,13 +180,19 @@ def mark(store: Store, case_id: str, found: Opened) -> str:
 
     Raises as `laid_out`, and Undrawn: it is longer than any page may be.
     """
+    return marked(store, case_id, found, laid_out(found, SLOTS["code"]))
+
+
+def marked(store: Store, case_id: str, found: Opened, page: Page, code: str = "") -> str:
+    """`mark` of a sheet whose page is there already, with this code on it or with none. Raises Undrawn."""
     job = found.job
     choice = json.dumps([str(case_id), job.recipient, job.sheet, found.record])
+    page = replace(page, html=page.html.replace(code, SLOTS["code"])) if code else page
     try:
-        page = laid_out(found, "").to_json()
+        text = page.to_json()
     except ValueError:
         raise Undrawn("size") from None
-    return hmac.new(store.keyholder.web_secret(), choice.encode() + b"\0" + page, hashlib.sha256).hexdigest()
+    return hmac.new(store.keyholder.web_secret(), choice.encode() + b"\0" + text, hashlib.sha256).hexdigest()
 
 
 def stands(store: Store, token: str, case_id: str, found: Opened, print_when: str) -> bool:

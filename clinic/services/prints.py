@@ -13,7 +13,7 @@ from clinic.domain.audience import RECIPIENTS, SHEETS, Recipient
 from clinic.domain.errors import Refused
 from clinic.domain.print_job import PrintJob as PrintJob
 from clinic.persistence import audit
-from clinic.persistence.keyview import apart
+from clinic.persistence.keyview import KeyView, apart
 from clinic.persistence.models import Print
 from clinic.persistence.store import Store
 from clinic.services.unit_of_work import ident, unit_of_work
@@ -136,15 +136,19 @@ def sent(store: Store, token: str, case_id: str) -> list[Sent]:
     with unit_of_work(store, token) as session:
         audit.note(session, "case.staff_view", case=case_id)
         view = store.keyholder.open(token, ident(case_id), "staff")
-        found = []
-        for row in session.scalars(select(Print).where(Print.case_id == view.case_id)):
-            scope = view.scope_of(row.key_id)
-            if scope in RECIPIENTS:
-                content = view.open_print(row)
-                day, home = date.fromisoformat(content["day"]), bool(content.get("home"))
-                record = str(content.get("record", ""))
-                found.append(Sent(scope, str(content["sheet"]), day, str(content["code"]), home, record))
-        return sorted(found, key=lambda one: one.day)
+        return list(view.once("prints", lambda: _sent(session, view)))
+
+
+def _sent(session: Session, view: KeyView) -> list[Sent]:
+    found = []
+    for row in session.scalars(select(Print).where(Print.case_id == view.case_id)):
+        scope = view.scope_of(row.key_id)
+        if scope in RECIPIENTS:
+            content = view.open_print(row)
+            day, home = date.fromisoformat(content["day"]), bool(content.get("home"))
+            record = str(content.get("record", ""))
+            found.append(Sent(scope, str(content["sheet"]), day, str(content["code"]), home, record))
+    return sorted(found, key=lambda one: one.day)
 
 
 def uneven(found: Iterable[Sent], day: date) -> dict[str, int]:

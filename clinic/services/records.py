@@ -57,7 +57,8 @@ class ForPaper(NamedTuple):
     """What a recipient's sheet is made of. `locale`: the language its wording was sealed in, empty for most.
 
     `record` and `day` are those of the signed record, if there is one. `variant`: the form of address that one partner
-    chose, always empty for both.
+    chose, always empty for both. `later`: what was added to the record, as far as its reader may see it, the oldest
+    first.
     """
 
     definition: Definition
@@ -66,6 +67,7 @@ class ForPaper(NamedTuple):
     record: str = ""
     day: date | None = None
     variant: str = ""
+    later: tuple[tuple[Definition, date, dict[str, Any]], ...] = ()
 
 
 # --------------------------------------------------------------------------- begin
@@ -248,22 +250,8 @@ def for_recipient(
             return ForPaper(current(store, definition_id), None, variant=_variant(view, recipient))
         answers, wording = _readable(session, view, head)
         definition, day = wording.of(texts.read(session, head.sha)), date.fromisoformat(head.held_on)
-        return ForPaper(definition, answers, wording.locale, str(head.record), day, _variant(view, recipient))
-
-
-def added_for_recipient(
-    store: Store, token: str, case_id: str, recipient: Recipient | None, definition_id: str, record_id: str = ""
-) -> list[tuple[Definition, date, dict[str, Any]]]:
-    """What was added to the record that `for_recipient` gives, as far as its reader may see it; the oldest first."""
-    with unit_of_work(store, token) as session:
-        audit.note(session, "print.view", case=case_id, record=record_id, recipient=_recipient(recipient))
-        view, parent = _for_paper(store, token, case_id, recipient, definition_id, record_id)
-        mine = [one for one in standing(view.heads) if parent and one.of_record == str(parent.record)]
-        added = sorted((one for one in mine if one.definition == ADDENDUM), key=lambda one: one.signed_at)
-        return [
-            (texts.read(session, one.sha), date.fromisoformat(one.held_on), _readable(session, view, one)[0])
-            for one in added
-        ]
+        later = _later(session, view, head) if answers and not beside else ()
+        return ForPaper(definition, answers, wording.locale, str(head.record), day, _variant(view, recipient), later)
 
 
 def plan_for_recipient(store: Store, token: str, case_id: str, recipient: Recipient | None, definition_id: str) -> str:
@@ -311,8 +299,19 @@ def _variant(view: KeyView, recipient: Recipient | None) -> str:
     return found if found in VARIANTS else ""
 
 
+def _later(session: Session, view: KeyView, parent: Head) -> tuple[tuple[Definition, date, dict[str, Any]], ...]:
+    mine = [one for one in standing(view.heads) if one.of_record == str(parent.record)]
+    added = sorted((one for one in mine if one.definition == ADDENDUM), key=lambda one: one.signed_at)
+    return tuple(
+        (texts.read(session, one.sha), date.fromisoformat(one.held_on), _readable(session, view, one)[0])
+        for one in added
+    )
+
+
 def _readable(session: Session, view: KeyView, head: Head) -> tuple[dict[str, Any], Wording]:
-    mine = session.scalars(select(Part).where(Part.record_id == head.record, Part.key_id.in_(view.key_ids))).all()
+    # Columns and no objects: each object of a case is looked up anew in the scope.
+    columns = select(Part.record_id, Part.key_id, Part.sealed)
+    mine: Any = session.execute(columns.where(Part.record_id == head.record, Part.key_id.in_(view.key_ids))).all()
     answers, _ = parts.opened_parts(view, head, mine)
     return answers, wordings.of_parts(view, head, mine)
 

@@ -20,10 +20,11 @@ from clinic.persistence.keyholder import Head, KeyView
 from clinic.persistence.models import Autosave, Part, Record
 from clinic.persistence.store import Store
 from clinic.services import cases, rulings, wordings
-from clinic.services.unit_of_work import ident
+from clinic.services.unit_of_work import ident, writes
 
 Raw = Mapping[str, str | list[str]]
 Form = Mapping[str, Sequence[str]]
+EVERY: Final = "every record"  # what a view keeps of a case until it closes
 SUPERVISION_NOTE: Final = "supervision_note"  # the shipped form of a supervisor
 
 
@@ -140,11 +141,27 @@ def opened(session: Session, view: KeyView, row: Record) -> Opened:
     return Opened(row, head, parts, texts.read(session, head.sha))
 
 
-def all_opened(session: Session, view: KeyView) -> list[Opened]:
-    """Every record of the view's case that it can open completely, the oldest meeting first."""
+def all_opened(session: Session, view: KeyView, only: frozenset[str] = frozenset()) -> list[Opened]:
+    """Every record of the view's case that it can open completely, the oldest meeting first.
+
+    `only`: those of these definitions; of the others nothing but the head is looked at.
+    """
+    if writes(session):
+        return _all_opened(session, view, only)
+    if only and not view.has_read(EVERY):
+        return list(view.once(f"{EVERY} {sorted(only)}", lambda: _all_opened(session, view, only)))
+    every = view.once(EVERY, lambda: _all_opened(session, view))
+    return [one for one in every if not only or one.head.definition in only]
+
+
+def _all_opened(session: Session, view: KeyView, only: frozenset[str] = frozenset()) -> list[Opened]:
     rows = session.scalars(select(Record).where(Record.case_id == view.case_id)).all()
+    wanted = select(Part).join(Record).where(Record.case_id == view.case_id)
+    if only:
+        rows = [row for row in rows if view.open_head(row).definition in only]
+        wanted = select(Part).where(Part.record_id.in_([row.id for row in rows]))
     by_record: dict[UUID, list[Part]] = {row.id: [] for row in rows}
-    for part in session.scalars(select(Part).join(Record).where(Record.case_id == view.case_id)):
+    for part in session.scalars(wanted) if rows else ():
         by_record[part.record_id].append(part)
     found = []
     for row in rows:
@@ -273,6 +290,12 @@ def touch(store: Store, session: Session, view: KeyView, definition: Definition)
 
 def for_map(session: Session, view: KeyView) -> list[formulation.Opened]:
     """The records of a case as the formulation reads them: no addenda, of a corrected record only the newest."""
+    if writes(session):
+        return _for_map(session, view)
+    return list(view.once("for_map", lambda: _for_map(session, view)))
+
+
+def _for_map(session: Session, view: KeyView) -> list[formulation.Opened]:
     found = all_opened(session, view)
     old = {one.head.supersedes for one in found if one.row.signed}
     return [

@@ -21,7 +21,7 @@ from clinic.i18n.catalogue import NOTHING, Books, Catalogue, Signature, catalogu
 from clinic.i18n.locales import SOURCE, locale
 from clinic.i18n.message import CONTEXT, DOMAINS, Domain, Entry, neutral
 from clinic.i18n.plurals import categories, category
-from clinic.persistence.keyview import request_id
+from clinic.persistence.keyview import whole_id
 from clinic.persistence.models import Translation, TranslationVersion
 from clinic.persistence.store import Store
 from clinic.services import translations
@@ -110,7 +110,7 @@ def forget() -> None:
 
 def _asked(store: Store) -> _Asked:
     """What this request was told; outside of a request it asks every time."""
-    id_, known = request_id(), _ASKED.get()
+    id_, known = whole_id(), _ASKED.get()
     if id_ and known is not None and (known.request, known.engine) == (id_, id(store.engine)):
         return known
     with store.engine.connect() as connection:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.exc import OperationalError
@@ -11,13 +13,14 @@ from clinic.domain.definition import Definition
 from clinic.domain.errors import ClinicError, Denied, NotFound, Refused, SecondPerson, StepUp
 from clinic.persistence import audit
 from clinic.persistence.keyholder import request
-from clinic.persistence.keyview import forget_who
+from clinic.persistence.keyview import forget_asked
 from clinic.persistence.scope import Scope, ScopedSession
 from clinic.persistence.store import Store
 from clinic.services.shelf import on_shelf
 
 audit.listen(ScopedSession)
 
+_TOGETHER: Final[ContextVar[audit.Book | None]] = ContextVar("together", default=None)
 REFUSALS = (NotFound, Denied, Refused, StepUp, SecondPerson)
 
 
@@ -61,18 +64,41 @@ def unit_of_work(
                     session.flush()
                     _append(store, session)
                     session.commit()
-                    forget_who()
+                    forget_asked()
             except REFUSALS as error:
                 session.rollback()
+                forget_asked()
                 if scope is not None:
                     audit.denied(book, type(error).__name__)
                     _alone(store, book)
                 raise
             except OperationalError as error:
                 session.rollback()
+                forget_asked()
                 raise _plain(error) from None
         if not write:
             _alone(store, book)
+        if write or _TOGETHER.get() is None:
+            audit.remember(book)
+
+
+@contextmanager
+def noted_together(store: Store) -> Iterator[None]:
+    """What units inside note and do not write themselves is written when this ends, whatever ends it, in one go.
+
+    For many views one after the other, each in a request of its own. Nothing of what they opened may be stored or
+    handed over before the end: if it cannot be noted, this raises, and if the process dies, nothing left it.
+    """
+    if _TOGETHER.get() is not None:
+        yield
+        return
+    book = audit.Book(None)
+    mark = _TOGETHER.set(book)
+    try:
+        yield
+    finally:
+        _TOGETHER.reset(mark)
+        _alone(store, book)
         audit.remember(book)
 
 
@@ -95,6 +121,9 @@ def _alone(store: Store, book: audit.Book) -> None:
     """Write what a unit noted that wrote nothing itself. What cannot be noted does not happen."""
     if not book.entries:
         return
+    if (together := _TOGETHER.get()) is not None:
+        audit.take(together, book)
+        return
     with ScopedSession(store.engine.execution_options(write=True), None) as session:
         audit.reopen(session, book)
         try:
@@ -110,6 +139,11 @@ def _plain(error: OperationalError) -> Exception:
     if "locked" in text or "busy" in text or "lock timeout" in text or "deadlock" in text:
         return Busy()
     return StoreFull() if "full" in text or "no space" in text else error
+
+
+def writes(session: Session) -> bool:
+    """Whether this unit writes: then it reads what is there now, and nothing that was read before."""
+    return bool(session.get_bind().get_execution_options().get("write"))
 
 
 def ident(text: str | UUID) -> UUID:
