@@ -60,9 +60,27 @@ class InMemory(Request):
         return BytesIO()
 
 
+class Clinic(Flask):
+    """An application whose replies leave only after the views that they show were noted."""
+
+    def full_dispatch_request(self) -> Response:
+        """As Flask: what is asked before, the view, error pages, headers. Then the audit; if it fails, its error page.
+
+        All replies come from here, and none is made while it is sent. An error page shows nothing of a case.
+        """
+        from clinic.services.unit_of_work import noted_together
+        from clinic.web.clinic import store
+
+        try:
+            with noted_together(store()):
+                return super().full_dispatch_request()
+        except Exception as error:
+            return self.finalize_request(self.handle_user_exception(error))
+
+
 def create_app(settings: Settings, store: Store, press: Press) -> Flask:
     """The application of one clinic. Store and press are made by the caller, the press first: it must hold no key."""
-    app = Flask("clinic", template_folder=str(resources.templates()), static_folder="static", instance_path="/")
+    app = Clinic("clinic", template_folder=str(resources.templates()), static_folder="static", instance_path="/")
     logs.attach(app)
     configure_flask(app, settings, store)
     configure_keys(app)

@@ -16,6 +16,7 @@ MESSAGES = {
     "refused": "This sheet cannot be printed now. The reason is in the staff layer.",
     "unseen": "Something changed since you looked. Read again what leaves the room, then print.",
     "pack_full": "A pack holds at most {most} sheets, and this one is too big. Make two packs. Nothing was printed.",
+    "packs_waiting": "You have {most} packs already. Print or delete one under Day, Packs. Nothing was printed.",
     "pack_empty": "Nothing is chosen. Tick at least one sheet.",
     "refused_locale": "{sheet} is not ready in {locale}: {reason}",
     "refused_blank": "{sheet} has no blank paper version.",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from html import escape
 from typing import Final
 
@@ -42,7 +42,8 @@ class Page:
 
     def to_json(self) -> bytes:
         """UTF-8 JSON, equal for equal pages. Raises ValueError above 2 MB."""
-        text = json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+        whole = {one.name: getattr(self, one.name) for one in fields(self)}
+        text = json.dumps(whole, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
         return _within_limit(text)
 
     @classmethod

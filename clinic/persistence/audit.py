@@ -260,20 +260,23 @@ def pending(session: Session) -> bool:
 
 
 # --------------------------------------------------------------------------- writing
-def append(session: Session, sealer: Sealer, now: datetime, day: Any) -> None:
-    """Write the lines of this unit at the end of the chain, in its transaction."""
+def append(
+    session: Session, sealer: Sealer, now: datetime, day: Any, before: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Write the lines of this unit at the end of the chain, in its transaction; `before`: those of earlier views."""
     book: Book = session.info[_BOOK]
     _read_back(session, book)
-    if not (book.entries or book.wrote):
+    if not (book.entries or book.wrote or before):
         return
     entries: list[dict[str, Any]] = [dict(one) for one in book.entries]
-    if not entries:
+    if book.wrote and not entries:
         entries = [{"verb": UNNAMED} | ({"account": str(book.account)} if book.account else {})]
     hashes = [
         [kind, str(id_), str(key or ""), digest(one)] for (kind, id_, key), one in sorted(book.wrote.items(), key=str)
     ]
     if hashes:
         entries[-1]["wrote"] = hashes
+    entries = [*map(dict, before), *entries]
     connection = session.connection()
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))

@@ -99,6 +99,12 @@ _THESE: Final = {kind: select(Case).where(Case.id.in_(_IDS), condition) for kind
 _RING: Final = select(KeyRing.id, KeyRing.tag, KeyRing.kid, KeyRing.wrapped).where(
     KeyRing.case_id.in_(_IDS), KeyRing.tag.in_(_TAGS) | (KeyRing.kid == 0)
 )
+_REACHED: Final = select(Record.id, Record.case_id, Record.rev, Record.head).where(
+    Record.case_id == bindparam("case", type_=Record.case_id.type),
+    Record.id.in_(
+        select(Part.record_id).where(Part.key_id.in_(bindparam("keys", expanding=True, type_=Part.key_id.type)))
+    ),
+)
 _SESSION: Final = (
     select(SignedIn, Account)
     .join(Account, Account.id == SignedIn.account_id)
@@ -552,10 +558,9 @@ class Keyholder(SystemKeys):
 
     def _heads(self, session: Session, given: Given, head: tuple[UUID, bytes]) -> dict[UUID, Head]:
         """Heads of the records that have a part this view opens: it never learns of the others."""
-        mine = [key_id for key_id, _ in given.keys.values()]
-        reached = select(Part.record_id).where(Part.key_id.in_(mine))
-        rows = session.scalars(select(Record).where(Record.case_id == given.case_id, Record.id.in_(reached)))
-        return {row.id: replaced(open_head(row, *_opener(head)), reason="") for row in rows}
+        asked = {"case": given.case_id, "keys": [key_id for key_id, _ in given.keys.values()]}
+        opener, rows = _opener(head), session.execute(_REACHED, asked)
+        return {row.id: replaced(open_head(row, *opener), reason="") for row in rows}
 
     def _admit(
         self,

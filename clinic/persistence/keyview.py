@@ -274,8 +274,8 @@ class KeyView:
         raise TypeError("a view does not leave its process")
 
 
-def open_head(row: Record, key_id: UUID, cipher: AESGCM) -> Head:
-    """The head of a record by its case's head key. Raises Damaged."""
+def open_head(row: Any, key_id: UUID, cipher: AESGCM) -> Head:
+    """The head of a record, or of these columns of one: id, case, rev, head. By its case's head key. Raises Damaged."""
     value = sealing.unseal(cipher, row.head, _head_bound(row.id, row.case_id, row.rev, key_id))
     return Head(record=row.id, case=row.case_id, rev=row.rev, **value)
 

@@ -91,7 +91,7 @@ class _Look:
     """A walk over all that a file's root leads to."""
 
     def __init__(self) -> None:
-        self._seen: set[tuple[int, int]] = set()
+        self._seen: set[tuple[tuple[int, int], str]] = set()  # as what it was looked at: a list of names allows any key
         self._count = self._unpacked = 0
 
     def at(self, begin: Iterable[Any]) -> None:
@@ -107,9 +107,9 @@ class _Look:
             if not isinstance(one, pikepdf.Dictionary | pikepdf.Array | pikepdf.Stream):
                 continue
             if one.is_indirect:
-                if one.objgen in self._seen:
+                if (one.objgen, place) in self._seen:
                     continue
-                self._seen.add(one.objgen)
+                self._seen.add((one.objgen, place))
                 depth = 0
             waiting += [(child, inside, depth + 1) for child, inside in self._children(one, place)]
 

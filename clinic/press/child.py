@@ -52,7 +52,7 @@ class _Kept:
 
 
 def serve(channel: socket.socket, limits: Limits) -> None:
-    """Answer orders: `pdf`, `images`; `learn` and `given`; `join` and `check` for finished files.
+    """Answer orders: `pdf`, `images`; `learn` and `given`; `join`, `check` and `sides` for finished files.
 
     If one fails, the reply has `kind` (of PressError) and `where`.
     """
@@ -147,6 +147,10 @@ def _check(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
     return {"pages": pages}, b""
 
 
+def _sides(order: wire.Header, body: bytes, kept: _Kept) -> Answer:
+    return {"sides": [join.checked(file) for file in wire.parts(body, order["sizes"])]}, b""
+
+
 ORDERS: dict[str, Callable[[wire.Header, bytes, _Kept], Answer]] = {
     "pdf": _pdf,
     "images": _images,
@@ -154,6 +158,7 @@ ORDERS: dict[str, Callable[[wire.Header, bytes, _Kept], Answer]] = {
     "given": _given,
     "join": _join,
     "check": _check,
+    "sides": _sides,
 }
 
 

@@ -128,6 +128,17 @@ class Press:
         with self.child() as child:
             return child.ask(order, b"".join(files))[1]
 
+    def sides(self, files: Sequence[bytes]) -> list[int]:
+        """How many pages each of our own finished sheets has. Raises PressError.
+
+        Counted in one child, which sees the sheets of several readers and is killed afterwards, as for `joined`.
+        """
+        if sum(map(len, files)) > self._limits.whole:
+            raise PressError("size", "pack")
+        with self.child() as child:
+            header = child.ask({"do": "sides", "sizes": [len(file) for file in files]}, b"".join(files))[0]
+        return [int(pages) for pages in header["sides"]]
+
     def check(self, content: bytes, code: str = "") -> int:
         """How many pages a PDF from elsewhere has. PressError (log) for what no sheet of ours holds.
 

@@ -8,7 +8,6 @@ rows are written, and only then the file leaves. A sheet that was refused and on
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 from time import monotonic
 from typing import Any, Final, Literal
 from uuid import UUID, uuid4
@@ -18,32 +17,43 @@ from sqlalchemy.orm import Session
 
 from clinic.domain.audience import SHEETS
 from clinic.domain.code import new_code
-from clinic.domain.definition import Definition
-from clinic.domain.errors import Conflict, NotFound
-from clinic.domain.page import Page
+from clinic.domain.errors import ClinicError, Conflict, NotFound
 from clinic.domain.prefill import wants
 from clinic.persistence import audit, press_jobs, press_queue, press_sealing
-from clinic.persistence.keyview import apart
+from clinic.persistence.keyview import apart, request
 from clinic.persistence.models import PressBatch, PressItem, PressKey
 from clinic.persistence.press_sealing import Work
 from clinic.persistence.sealing import Damaged
 from clinic.persistence.store import Store
 from clinic.press.press import Press, PressError
-from clinic.services import bells, cases, pack_files, pack_items, print_sheet, prints, slips
+from clinic.services import bells, pack_files, pack_items, print_sheet, prints, slips
 from clinic.services.pack_items import SHUT, How, Item, NothingPrinted, Pack, PackEmpty
+from clinic.services.pack_opening import Laid, Opening
 from clinic.services.print_sheet import Opened, Unseen
 from clinic.services.slips import Entry, Slip
-from clinic.services.unit_of_work import ident, unit_of_work
+from clinic.services.unit_of_work import ident, noted_together, unit_of_work
 
 LIFE: Final = timedelta(hours=24)  # of a batch
+MOST_OPEN: Final = 20  # batches of one account at a time
 KEPT: Final = timedelta(minutes=10)  # after it was collected: a download may break off
+KEYS: Final = 50  # made in one call of the keyholder
 LOOK: Final = 0.5  # s between two looks at a batch that another process draws
 PLUS: Final = "+"  # between the marks of copies
 OPEN: Final = "open"
 PICKED: Final = "picked"
 
+_Key = tuple[UUID, bytes, PressKey]  # of a new item: its id, its key, the row to store
 _batch: Any = PressBatch.__table__
 _item: Any = PressItem.__table__
+
+
+class PacksWaiting(ClinicError):
+    """This account has as many packs on their way as anybody may; nothing was printed."""
+
+    http = 429
+
+    def __init__(self) -> None:
+        super().__init__("packs_waiting", most=MOST_OPEN)
 
 
 @dataclass(frozen=True)
@@ -89,13 +99,15 @@ def submit(store: Store, token: str, items: Sequence[Item], how: How, print_when
     """Open every item for its reader, lay it out, seal it, and let it be drawn. Nothing is noted as printed yet.
 
     With `whole` nothing is submitted if anything is refused; also nothing if everything is. Raises PackEmpty,
-    PackFull, Unseen (an item is not what was shown), NotFound (a case).
+    PackFull, PacksWaiting, Unseen (an item is not what was shown), NotFound (a case).
     """
     if not items:
         raise PackEmpty
     pack_items.bounded(items)
     batch, refused = uuid4(), dict[int, int]()
-    sheets = list(_sheets(store, token, items, how, print_when, refused))
+    # Each view is noted before anything of it is stored: what waits may be drawn at any moment from then on.
+    with request(), noted_together(store):
+        sheets = list(_sheets(store, Opening(store, token, how, print_when), items, refused))
     total, failed = len(sheets) + sum(refused.values()), tuple(sorted(refused))
     if not sheets or (whole and failed):
         return Batch("", total, failed)
@@ -115,15 +127,12 @@ def submit(store: Store, token: str, items: Sequence[Item], how: How, print_when
     return Batch(str(batch), total, failed)
 
 
-def _sheets(
-    store: Store, token: str, items: Sequence[Item], how: How, print_when: str, refused: dict[int, int]
-) -> Iterator[_Sheet]:
-    known, n = pack_items.packable(store), 0
+def _sheets(store: Store, opening: Opening, items: Sequence[Item], refused: dict[int, int]) -> Iterator[_Sheet]:
+    keys, n = _keys(store), 0
     for item in items:
         try:
             with apart():
-                usual = cases.usual_paper(store, token, item.case, item.recipient)
-                made = _item_sheets(store, token, item, usual, how, print_when, known)
+                made = _item_sheets(store, opening, item, keys)
         except SHUT:
             refused[item.place] = refused.get(item.place, 0) + item.copies
         else:
@@ -132,48 +141,41 @@ def _sheets(
                 n += 1
 
 
-def _item_sheets(
-    store: Store,
-    token: str,
-    item: Item,
-    usual: Mapping[str, str],
-    how: How,
-    print_when: str,
-    known: Mapping[str, Definition],
-) -> list[_Sheet]:
+def _item_sheets(store: Store, opening: Opening, item: Item, keys: Iterator[_Key]) -> list[_Sheet]:
     """The copies of an item, within its request. Raises Unseen, and what is in SHUT."""
-    found = pack_items.opened(store, token, item, usual, how, print_when, known)
+    laid = [(one, opening.laid(one, new_code())) for one in opening.opened(item)]
     if item.seen is not None:
-        now = PLUS.join(print_sheet.mark(store, item.case, one) for one in found)
+        now = PLUS.join(_mark(store, item, one, first) for one, first in laid)
         if not print_sheet.same(item.seen, now):
             raise Unseen
-    return [sheet for one in found for sheet in _copies(store, item, one)]
+    return [sheet for one, first in laid for sheet in _copies(store, item, one, first, keys)]
 
 
-def _copies(store: Store, item: Item, found: Opened) -> Iterator[_Sheet]:
-    """Each copy with a code and a key of its own. A given page is laid out once: only its words differ."""
-    mark = print_sheet.mark(store, item.case, found) if _released(found) else ""
-    drawn: tuple[Page, dict[str, str]] | None = None
-    for _ in range(item.copies):
-        code, item_id = new_code(), uuid4()
-        again = drawn is not None and bool(drawn[1])
-        drawn = (drawn[0], {**drawn[1], "code": code}) if drawn and again else print_sheet.to_draw(found, code)
-        page, words = drawn
-        work = Work(page, words, "given" if words else "filled")
-        key, row = store.keyholder.item_new(item_id)
+def _copies(store: Store, item: Item, found: Opened, first: Laid, keys: Iterator[_Key]) -> Iterator[_Sheet]:
+    """Each copy with a code and a key of its own; its page was laid out once."""
+    mark = _mark(store, item, found, first) if _released(found) else ""
+    pile = b"given" + first.alike if first.words else f"{item.case} {item.recipient}".encode()
+    for number in range(item.copies):
+        laid = first.again(new_code()) if number else first
+        item_id, key, row = next(keys)
+        work = Work(laid.page, laid.words, "given" if laid.words else "filled")
         try:
             sealed = press_sealing.seal_work(key, item_id, work)
         except ValueError:
             raise print_sheet.Undrawn("size") from None
-        entry = Entry(0, item, print_sheet.noting(item.case, code, found), mark)
-        yield _Sheet(entry, item_id, _pile(item, work), sealed, row)
+        entry = Entry(0, item, print_sheet.noting(item.case, laid.code, found), mark)
+        yield _Sheet(entry, item_id, pile, sealed, row)
 
 
-def _pile(item: Item, work: Work) -> bytes:
-    """Filled sheets of one reader of one case; given ones that are alike, for they are drawn once and stamped."""
-    if work.kind == "given":
-        return b"given" + sha256(work.page.to_json()).digest()
-    return f"{item.case} {item.recipient}".encode()
+def _mark(store: Store, item: Item, found: Opened, laid: Laid) -> str:
+    return print_sheet.marked(store, item.case, found, laid.page, "" if laid.words else laid.code)
+
+
+def _keys(store: Store) -> Iterator[_Key]:
+    """New keys without an end, some at a time; those that nobody takes are of no use to anybody."""
+    while True:
+        ids = [uuid4() for _ in range(KEYS)]
+        yield from ((id_, key, row) for id_, (key, row) in zip(ids, store.keyholder.items_new(ids), strict=True))
 
 
 def _released(found: Opened) -> bool:
@@ -197,10 +199,18 @@ def _store(store: Store, token: str, slip: Slip, sheets: Sequence[_Sheet]) -> No
         audit.note(session, "pack.submitted", sheets=slip.total)
         connection = _press(session)
         press_queue.purge(connection, store.clock())
+        _bounded(store, connection, account)
         connection.execute(insert(_batch), row)
         connection.execute(insert(_item), items)
         connection.execute(insert(PressKey.__table__), keys)  # type: ignore[arg-type]
         press_jobs.announce(connection, [one.item_id for one in sheets])
+
+
+def _bounded(store: Store, connection: Connection, account: UUID) -> None:
+    """Raises PacksWaiting: nobody fills the queue of all."""
+    there = select(func.count()).where(_batch.c.account_id == account, _batch.c.ends > store.clock())
+    if connection.execute(there).scalar_one() >= MOST_OPEN:
+        raise PacksWaiting
 
 
 # --------------------------------------------------------------------------- waiting
@@ -323,7 +333,7 @@ def collect(
     drawn = _drawn(store, press, token, slip, rows)
     slip = replace(slip, whole=slip.whole and not rest)
     if row.state == PICKED:
-        return _again(store, press, token, slip, drawn)
+        return _again(store, press, token, slip, drawn, print_when)
     try:
         return _picked(store, press, token, slip, drawn, print_when, keep)
     except Conflict:  # somebody else collected it a moment ago
@@ -369,10 +379,10 @@ def _picked(
     raise NothingPrinted(_places(slip, gone))
 
 
-def _again(store: Store, press: Press, token: str, slip: Slip, drawn: Mapping[int, bytes]) -> Pack:
-    """What was collected already, as it was; unless it may not leave any more."""
+def _again(store: Store, press: Press, token: str, slip: Slip, drawn: Mapping[int, bytes], print_when: str) -> Pack:
+    """What was collected already, as it was; unless it may not leave any more, or what was let go was taken back."""
     leaving = [one for one in slip.entries if one.n in drawn and one.n not in slip.gone]
-    if not leaving or not all(_may(store, token, one) for one in leaving):
+    if not leaving or not all(_may(store, token, one) and _stands(store, token, one, print_when) for one in leaving):
         raise NothingPrinted(_places(slip, {one.n for one in slip.entries}))
     return _handed(slip, leaving, pack_files.files(press, leaving, drawn, slip.how))
 

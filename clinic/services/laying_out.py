@@ -96,12 +96,11 @@ def known_languages(job: PrintJob) -> None:
 
 def language(definition: Definition, job: PrintJob, print_when: str, books: Books) -> PrintJob:
     """The job, marked as a draft only if one of its languages is one. Raises Refused: a language is not ready."""
-    for tag in job.tags:
-        ready = readiness(definition, tag, print_when, books(tag))
+    states = {tag: readiness(definition, tag, print_when, books(tag)) for tag in job.tags}
+    for tag, ready in states.items():
         if not (ready.printable or (job.draft and ready.draftable)):
             raise Refused("refused_locale", sheet=definition.id, locale=tag, reason=ready.reason)
-    drafts = any(not readiness(definition, tag, print_when, books(tag)).printable for tag in job.tags)
-    return replace(job, draft=job.draft and drafts)
+    return replace(job, draft=job.draft and not all(ready.printable for ready in states.values()))
 
 
 def sheet(

@@ -61,7 +61,9 @@ def _file(press: Press, sheets: Sequence[Entry], drawn: Mapping[int, bytes], how
 
 
 def _cover(press: Press, sheets: Sequence[Entry], drawn: Mapping[int, bytes]) -> Page:
-    lines = [[(one.note.code, press.check(drawn[one.n])) for one in pile] for pile in piles(sheets)]
+    order = piles(sheets)
+    sides = iter(press.sides([drawn[one.n] for pile in order for one in pile]))
+    lines = [[(one.note.code, next(sides)) for one in pile] for pile in order]
     tag = cover.LOCALE
     looks = Fonts(text={tag: fonts.font_stack(tag)}, title={tag: fonts.title_stack(tag)})
     return cover.page(lines, sheets[0].note.job.paper, looks)

@@ -15,11 +15,11 @@ from sqlalchemy import select
 from clinic.domain.definition import Definition
 from clinic.domain.errors import NotFound, Refused
 from clinic.persistence import audit
-from clinic.persistence.keyview import apart
+from clinic.persistence.keyview import apart, request
 from clinic.persistence.models import Case
 from clinic.persistence.store import Store
 from clinic.press.press import Press
-from clinic.services import batches, cases, pack_items, preflight, press_room, spoken
+from clinic.services import batches, preflight, press_room, spoken
 from clinic.services.pack_items import (
     MOST,
     NEVER,
@@ -38,10 +38,11 @@ from clinic.services.pack_items import (
     uneven,
 )
 from clinic.services.pack_offers import Offer, Session, due, finished, of_offers, of_sessions, sessions_of
+from clinic.services.pack_opening import Opening
 from clinic.services.preflight import Preflight
 from clinic.services.prints import PrintJob
 from clinic.services.readiness import Readiness, readiness
-from clinic.services.unit_of_work import unit_of_work
+from clinic.services.unit_of_work import noted_together, unit_of_work
 
 __all__ = [
     "MOST", "NEVER", "ORDER", "How", "Item", "Looked", "NothingPrinted", "Offer", "Pack", "PackEmpty", "PackFull",
@@ -81,21 +82,26 @@ def look(
     `failed`: places of what did not print just now. Raises PackFull, NotFound (a case).
     """
     bounded(items)
-    known, found = packable(store), []
-    for item in items:
-        usual: Mapping[str, str] = {}
-        try:
-            with apart():
-                usual = cases.usual_paper(store, token, item.case, item.recipient)
-                if item.place in failed:
-                    raise Refused
-                opened = pack_items.opened(store, token, item, usual, how, print_when, known)
-                copies = tuple(preflight.of(store, item.case, one, print_when) for one in opened)
-                two = item.recipient == "joint" and (item.each or len(copies[0].languages) > 1)
-                found.append(Looked(item, tuple(one.job for one in opened), copies, two=two))
-        except SHUT:
-            found.append(Looked(item, waiting=_waiting(store, item, usual, how, print_when, known)))
+    opening, found = Opening(store, token, how, print_when), []
+    with request(), noted_together(store):
+        for item in items:
+            usual: Mapping[str, str] = {}
+            try:
+                with apart():
+                    usual = opening.usual(item)
+                    if item.place in failed:
+                        raise Refused
+                    found.append(_looked(store, opening, item, print_when))
+            except SHUT:
+                found.append(Looked(item, waiting=_waiting(store, item, usual, how, print_when, opening.known)))
     return found
+
+
+def _looked(store: Store, opening: Opening, item: Item, print_when: str) -> Looked:
+    opened = opening.opened(item)
+    copies = tuple(preflight.of(store, item.case, one, print_when, page=opening.slotted(one)) for one in opened)
+    two = item.recipient == "joint" and (item.each or len(copies[0].languages) > 1)
+    return Looked(item, tuple(one.job for one in opened), copies, two=two)
 
 
 def _waiting(

@@ -13,6 +13,7 @@ from clinic.documents import Part, Sheet
 from clinic.domain.answer import Leaf, leaves
 from clinic.domain.audience import Scope, about_of, readable
 from clinic.domain.definition import SILENT, Text
+from clinic.domain.page import SLOTS, Page
 from clinic.domain.release import shared
 from clinic.persistence.store import Store
 from clinic.press.press import Press
@@ -69,8 +70,18 @@ def look(store: Store, press: Press, token: str, case_id: str, job: PrintJob, pr
     return of(store, case_id, found, print_when, tuple(print_sheet.drawn(press, found)))
 
 
-def of(store: Store, case_id: str, found: Opened, print_when: str, pictures: tuple[bytes, ...] = ()) -> Preflight:
-    """The same of a sheet that was opened already. Raises Unprintable."""
+def of(
+    store: Store,
+    case_id: str,
+    found: Opened,
+    print_when: str,
+    pictures: tuple[bytes, ...] = (),
+    page: Page | None = None,
+) -> Preflight:
+    """The same of a sheet that was opened already. `page`: its own with a placeholder for the code, if it is there.
+
+    Raises Unprintable, Undrawn.
+    """
     return Preflight(
         groups(found.sheet) if whose(found) else (),
         whose(found),
@@ -80,7 +91,7 @@ def of(store: Store, case_id: str, found: Opened, print_when: str, pictures: tup
         bool(found.letterhead),
         found.job.draft,
         pictures,
-        print_sheet.mark(store, case_id, found),
+        print_sheet.marked(store, case_id, found, page or print_sheet.laid_out(found, SLOTS["code"])),
     )
 
 

@@ -152,7 +152,8 @@ class PressRoom:
 
     def _draw_one(self, one: _Held, child: Child) -> None:
         try:
-            content = self._press.pdf(one.work.page.with_words(one.work.words), child)
+            words, page = one.work.words, one.work.page  # without words there is no slot, whatever looks like one
+            content = self._press.pdf(page.with_words(words) if words else page, child)
         except PressError as error:
             self._failed(one, error)
         except (ClinicError, ValueError):  # no font for it any more, or no word for a slot

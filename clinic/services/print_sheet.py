@@ -28,8 +28,8 @@ from clinic.services.prints import PrintJob
 from clinic.services.readiness import least
 
 __all__ = [
-    "Opened", "Printed", "Undrawn", "Unseen", "blank", "drawn", "filled", "filled_page", "given", "laid_out", "mark",
-    "marked", "note", "noting", "opened", "same", "stands", "to_draw", "warm_page",
+    "Opened", "Printed", "Undrawn", "Unseen", "blank", "coded", "drawn", "filled", "filled_page", "given", "laid_out",
+    "looks", "mark", "marked", "note", "noting", "opened", "same", "stands", "text_of", "to_draw", "warm_page",
 ]  # fmt: skip
 
 PICTURE_DPI: Final = 80
@@ -187,12 +187,26 @@ def marked(store: Store, case_id: str, found: Opened, page: Page, code: str = ""
     """`mark` of a sheet whose page is there already, with this code on it or with none. Raises Undrawn."""
     job = found.job
     choice = json.dumps([str(case_id), job.recipient, job.sheet, found.record])
-    page = replace(page, html=page.html.replace(code, SLOTS["code"])) if code else page
+    text = text_of(coded(page, code, SLOTS["code"]) if code else page)
+    return hmac.new(store.keyholder.web_secret(), choice.encode() + b"\0" + text, hashlib.sha256).hexdigest()
+
+
+def coded(page: Page, code: str, other: str) -> Page:
+    """The same page with another code in place of its own, which is nine random signs and so nothing else on it."""
+    return replace(page, html=page.html.replace(code, other))
+
+
+def looks(job: PrintJob) -> PrintJob:
+    """What of a job is on paper: neither which record was asked for, nor whether the reader takes it along."""
+    return replace(job, record="", home=False)
+
+
+def text_of(page: Page) -> bytes:
+    """A page as it is sent. Raises Undrawn: it is longer than any page may be."""
     try:
-        text = page.to_json()
+        return page.to_json()
     except ValueError:
         raise Undrawn("size") from None
-    return hmac.new(store.keyholder.web_secret(), choice.encode() + b"\0" + text, hashlib.sha256).hexdigest()
 
 
 def stands(store: Store, token: str, case_id: str, found: Opened, print_when: str) -> bool:

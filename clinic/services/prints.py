@@ -45,7 +45,7 @@ def note(store: Store, token: str, case_id: str, code: str, job: PrintJob, *more
     one = Note(case_id, code, job, *more, **named)
     with unit_of_work(store, token, write=True) as session:
         _said(session, one)
-        session.add(_row(store, token, one))
+        session.add(_row(store, *_view(store, token, one), one, store.keyholder.code_tag(code)))
 
 
 def note_all(
@@ -53,25 +53,33 @@ def note_all(
 ) -> list[int]:
     """The same for many that leave together: all rows or none. `also` is done with the rows, in their transaction.
 
-    The places of those whose gate closed since; then nothing is stored. Each is sealed in a request of its own.
+    The places of those whose gate closed since; then nothing is stored. Each is sealed in a request of its own, copies
+    of one sheet for one reader together.
     """
     refused: list[int] = []
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for place, one in enumerate(wanted):
+        alike.setdefault((one.case_id, one.job.recipient or "", one.job.sheet, one.job.record), []).append(place)
     try:
         with unit_of_work(store, token, write=True) as session:
-            rows = []
-            for place, one in enumerate(wanted):
+            rows = dict[int, Print]()
+            for one in wanted:
                 _said(session, one)
+            tags = store.keyholder.code_tags([one.code for one in wanted])
+            for places in alike.values():
                 try:
                     with apart():
-                        rows.append(_row(store, token, one))
+                        view, scope = _view(store, token, wanted[places[0]])
+                        rows |= {place: _row(store, view, scope, wanted[place], tags[place]) for place in places}
                 except Refused:
-                    refused.append(place)
+                    refused += places
+            refused.sort()
             if refused:  # the audit names what was refused, and nothing that was not done
                 audit.unsay(session)
                 for place in refused:
                     _said(session, wanted[place])
                 raise Refused
-            session.add_all(rows)
+            session.add_all(rows[place] for place in range(len(wanted)))
             also(session)
     except Refused:
         if not refused:
@@ -83,15 +91,19 @@ def _said(session: Session, one: Note) -> None:
     audit.note(session, "print.made", case=one.case_id, record=one.job.record, recipient=one.job.recipient)
 
 
-def _row(store: Store, token: str, one: Note) -> Print:
-    """A row, sealed for its reader. Raises Refused (the gate)."""
+def _view(store: Store, token: str, one: Note) -> tuple[KeyView, Recipient]:
+    """Its reader's view, and who that is. Raises Refused (the gate)."""
     job = one.job
     if job.recipient is None:
         raise ValueError("a blank belongs to no case")
-    scope = job.recipient
     named = ident(job.record) if job.record else None
-    view = store.keyholder.open(token, ident(one.case_id), SHEETS[scope], job.sheet, scope, named)
-    print_id = uuid4()
+    view = store.keyholder.open(token, ident(one.case_id), SHEETS[job.recipient], job.sheet, job.recipient, named)
+    return view, job.recipient
+
+
+def _row(store: Store, view: KeyView, scope: Recipient, one: Note, tag: bytes) -> Print:
+    """A row, sealed for its reader."""
+    job, print_id = one.job, uuid4()
     content = {
         "sheet": job.sheet,
         "locales": list(job.tags),
@@ -107,7 +119,6 @@ def _row(store: Store, token: str, one: Note) -> Print:
         "day": store.today().isoformat(),
     }
     key_id, sealed = view.seal_print(print_id, scope, content)
-    tag = store.keyholder.code_tag(one.code)
     return Print(id=print_id, case_id=view.case_id, code_tag=tag, key_id=key_id, sealed=sealed)
 
 

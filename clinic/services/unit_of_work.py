@@ -58,13 +58,18 @@ def unit_of_work(
         engine = store.engine.execution_options(write=True) if write else store.engine
         with ScopedSession(engine, scope, unscoped) as session:
             book = audit.open_book(session, scope.account if scope else None)
+            held = _TOGETHER.get()
+            if held is not None:
+                book.seen |= held.seen
             try:
                 yield session
                 if write:
                     session.flush()
-                    _append(store, session)
+                    wrote = _append(store, session, held)
                     session.commit()
                     forget_asked()
+                    if held is not None and wrote:
+                        held.entries = []
             except REFUSALS as error:
                 session.rollback()
                 forget_asked()
@@ -86,8 +91,9 @@ def unit_of_work(
 def noted_together(store: Store) -> Iterator[None]:
     """What units inside note and do not write themselves is written when this ends, whatever ends it, in one go.
 
-    For many views one after the other, each in a request of its own. Nothing of what they opened may be stored or
-    handed over before the end: if it cannot be noted, this raises, and if the process dies, nothing left it.
+    For views one after the other: of a page before it is sent, or each in a request of its own. Nothing of what they
+    opened may be handed over before the end: if it cannot be noted, this raises, and if the process dies, nothing
+    left it. A unit that writes takes with it, in its transaction, what was noted before it.
     """
     if _TOGETHER.get() is not None:
         yield
@@ -112,9 +118,13 @@ def _scope(store: Store, token: str | None, couple: UUID | None) -> Scope | None
     return Scope(who.account, who.role, store.today())
 
 
-def _append(store: Store, session: Session) -> None:
-    if audit.pending(session):
-        audit.append(session, store.keyholder, store.clock(), store.today())
+def _append(store: Store, session: Session, held: audit.Book | None = None) -> bool:
+    """Write what was noted, after what was noted before it and not written yet. Whether there was anything."""
+    before = held.entries if held is not None else ()
+    if not (before or audit.pending(session)):
+        return False
+    audit.append(session, store.keyholder, store.clock(), store.today(), before)
+    return True
 
 
 def _alone(store: Store, book: audit.Book) -> None:

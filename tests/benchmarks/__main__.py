@@ -8,6 +8,7 @@ HERE = "tests.benchmarks"
 BENCHMARKS = {
     "warm": f"{HERE}.sheet_bench:warm",
     "pack": f"{HERE}.sheet_bench:pack",
+    "packs": f"{HERE}.pack_rows:bench",
     "cold": f"{HERE}.sheet_bench:cold",
     "files": f"{HERE}.sheet_bench:files",
     "speed": f"{HERE}.mix_bench:speed",

@@ -11,18 +11,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, redirect_stderr
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from clinic.press.press import Press
+from clinic.domain.answer import Checked
 from clinic.persistence.store import Store
-from clinic.services import accounts, batches, cases
+from clinic.press.press import Press
+from clinic.services import accounts, batches, cases, records
+from clinic.services.definitions import definitions
 from clinic.services.pack_items import How, Item
 from clinic.services.press_room import PressRoom
 from tests.benchmarks import caseload, pages
-from tests.benchmarks.harness import Act, Bar, Figure, Row, Run, alone, processor, row
+from tests.benchmarks.harness import Bar, Figure, Row, Run, alone, processor, row
+from tests.documents import samples
 
 CASES = 24
 UNLIKE, ALIKE = 48, 200  # sheets
-FILLED, GIVEN = ("check_in", "signals_checkin"), "support_menu"
+FILLED, GIVEN = ("two_beliefs", "own_worth", "whats_underneath", "secure_base"), "support_menu"
 BARS = {"alike": Bar("value", "<=", 5 * ALIKE)}  # of submission, ms
 PARTS = ("submitted", "drawn", "collected")
 
@@ -83,11 +87,16 @@ def measured(how: Run, desk: Desk, items: Sequence[Item]) -> dict[str, Figure]:
 
 def unlike(desk: Desk) -> list[Item]:
     """A finished record for each of two readers of each case: every page is another's."""
-    wanted = [(case, code, to) for case, code in desk.made for to in ("a", "b")]
-    return [
-        Item(place, case, code, to, FILLED[place % len(FILLED)], locale="en")  # type: ignore[arg-type]
-        for place, (case, code, to) in enumerate(wanted, start=1)
-    ]
+    readers: tuple[Literal["a", "b"], ...] = ("a", "b")
+    wanted = [(case, code, to) for case, code in desk.made for to in readers]
+    found = []
+    for place, (case, code, to) in enumerate(wanted, start=1):
+        sheet = FILLED[place % len(FILLED)]
+        record = records.start(desk.store, desk.token, case, sheet, to)
+        answers = samples.answers(definitions()[sheet], to, text=samples.SHORT)
+        records.finish(desk.store, desk.token, record, 1, Checked(answers, {}, {}))
+        found.append(Item(place, case, code, to, sheet, locale="en"))
+    return found
 
 
 def alike(desk: Desk) -> list[Item]:

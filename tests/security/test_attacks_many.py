@@ -8,18 +8,20 @@ from typing import Any
 
 import pikepdf
 import pytest
+from flask.testing import FlaskClient
 from pikepdf import Dictionary, Name, String
 from sqlalchemy import select
 
 from clinic.domain.answer import Checked
 from clinic.domain.page import SLOTS, Page
 from clinic.persistence import press_queue
-from clinic.persistence.models import PressBatch
+from clinic.persistence.models import KeyRing
 from clinic.press import fonts
 from clinic.press.press import Press, PressError
 from clinic.services import batches, erase, press_room, print_sheet, records, release
 from clinic.services.definitions import definitions
 from clinic.services.packs import How, Item, NothingPrinted
+from clinic.services.unit_of_work import unit_of_work
 from tests import pdf
 from tests.filling import filled
 from tests.persistence import conftest as stored
@@ -27,7 +29,8 @@ from tests.persistence import making
 from tests.persistence.conftest import postgresql, template, template_postgresql
 from tests.security.test_attacks_packs import _items, let_go
 from tests.services.test_batches import CANARY, House, Pages, _batch
-from tests.web.conftest import Clinic, ana, clinic, made, press
+from tests.web.conftest import Clinic, ana, clinic, finished, made, prepared, press
+from tests.web.test_packs import item, look, make, sent, ticked
 
 __all__ = ["ana", "clinic", "let_go", "made", "postgresql", "press", "template", "template_postgresql"]
 
@@ -41,7 +44,9 @@ def house(small_clinic: making.Clinic, monkeypatch: pytest.MonkeyPatch) -> House
 
 
 # --------------------------------------------------------------------------- handed out once more
-def test_a_yes_taken_back_is_not_handed_out_a_second_time(clinic: Clinic, press: Press, let_go: tuple[str, str]) -> None:
+def test_a_yes_taken_back_is_not_handed_out_a_second_time(
+    clinic: Clinic, press: Press, let_go: tuple[str, str]
+) -> None:
     """Ten minutes long the same file came again, with a sentence on it that its owner had taken back."""
     word, released = let_go
     store, token = clinic.store, clinic.tokens["ana"]
@@ -78,6 +83,17 @@ def test_what_one_lets_wait_is_no_burden_to_another(house: House) -> None:
     assert batches.submit(house.store, house.clinic.other, [other], How(), "complete").id
 
 
+def test_whoever_has_too_many_packs_reads_why(
+    clinic: Clinic, ana: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = look(ana, clinic, item(clinic, "joint", "when_to_get_more_help"))
+    monkeypatch.setattr(batches, "MOST_OPEN", 0)
+    reply = make(ana, clinic, *ticked(page))
+    assert reply.status_code == 429
+    assert "You have 0 packs already. Print or delete one under Day, Packs. Nothing was printed." in reply.text
+    assert sent(clinic) == []
+
+
 @pytest.mark.parametrize("word", [*SLOTS.values(), f"so {SLOTS['code']}, then"])
 def test_an_answer_that_looks_like_a_slot_is_an_answer(house: House, word: str) -> None:
     """Such a sheet printed alone, but in no pack, ever; and nobody was told why."""
@@ -94,17 +110,13 @@ def test_a_person_erased_while_their_sheet_was_laid_out_is_in_no_pack(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sheet was opened before the erasure and let wait after it."""
-    from clinic.persistence.models import KeyRing
-    from clinic.services.unit_of_work import unit_of_work
-
     batch = house.submit(house.item("a", 1, record=house.said()))
     house.draw()
     monkeypatch.setattr(press_queue, "drop_all", lambda *_: 0)
-    tag = house.store.keyholder.case_tag(house.clinic.case_id, "a")
+    view = house.store.keyholder.open(house.clinic.token, house.clinic.case_id, "staff")
     with unit_of_work(house.store, write=True, unscoped="erase") as session:
-        ring = session.scalars(select(KeyRing.id).where(KeyRing.tag == tag)).all()
-        assert ring
-        erase._destroy(session, ring)
+        ring = session.scalars(select(KeyRing.id).where(KeyRing.case_id == house.clinic.case_id)).all()
+        erase._destroy(session, [one for one in ring if view.scope_of(one) == "a"])
     with pytest.raises(NothingPrinted):
         house.collect(batch)
 
@@ -112,8 +124,6 @@ def test_a_person_erased_while_their_sheet_was_laid_out_is_in_no_pack(
 # --------------------------------------------------------------------------- what may wait in a child that others use
 def test_a_given_page_says_nothing_of_its_case(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     """A case in which everything was written, and one in which nothing was: the pages for a shared child are equal."""
-    from tests.web.conftest import finished, prepared
-
     prepared(clinic)
     store, known = clinic.store, definitions()
     monkeypatch.setattr(store.keyholder, "_gate", lambda *_: True)
@@ -153,12 +163,6 @@ def linked(press: Press) -> bytes:
     return press.blank(Page(html, (f"html {{ font-family: {fonts.font_stack('en')} }}",), "en", "Worksheet"))
 
 
-def _seen_first(file: pikepdf.Pdf, *hidden: Any) -> None:
-    """What a walk meets first as a list of names, in which any word may be a key."""
-    inside = Dictionary({f"/g{number}": one for number, one in enumerate(hidden)})
-    file.docinfo.Title = Dictionary(Resources=Dictionary({"/Font": inside, "/XObject": hidden[0]}))
-
-
 def _script(file: pikepdf.Pdf) -> Any:
     return file.make_indirect(Dictionary(Type=Name.OBJR, S=Name.JavaScript, JS=String("app.alert(1)")))
 
@@ -182,11 +186,14 @@ def _script_at_opening(file: pikepdf.Pdf) -> None:
 def _on_a_side(file: pikepdf.Pdf) -> None:
     page = file.pages[0].obj
     page.AA = Dictionary(O=Dictionary(S=Name.URI, URI=String("https://evil.example")))
-    file.docinfo.Title = Dictionary(Resources=Dictionary(Font=page))
+    page.Resources = file.make_indirect(page.Resources)
+    page.Resources.Shading = page
+    file.docinfo.Title = Dictionary(Resources=page.Resources)
 
 
 def _behind_a_link(file: pikepdf.Pdf) -> None:
     script = _script(file)
+    script.O = Name.Layout
     link = file.pages[0].obj.Annots[0]
     link.A = script
     file.Root.StructTreeRoot.K[0].K.append(script)

@@ -78,6 +78,9 @@ class Pages:
     def joined(self, piles: Sequence[Sequence[bytes]]) -> bytes:
         return b"\n\n".join(b"\n".join(pile) for pile in piles)
 
+    def sides(self, files: Sequence[bytes]) -> list[int]:
+        return [self.check(file) for file in files]
+
     def check(self, content: bytes, code: str = "") -> int:
         if not content.startswith(b"%PDF"):
             raise PressError("log")

@@ -313,7 +313,7 @@ def test_a_look_opens_each_readers_view_alone(house: House, monkeypatch: pytest.
         opened.append(given.purpose)
         return view_of(given)
 
-    monkeypatch.setattr("clinic.persistence.keyholder.view_of", noted)
+    monkeypatch.setattr(keyview, "view_of", noted)
     with request():
         house.look(house.item("a", "two_beliefs", 1), house.item("joint", "our_cycle", 2), house.item("b", "own_worth"))
     assert set(opened) == {"sheet:a", "sheet:b", "sheet:joint"}
@@ -390,7 +390,7 @@ def test_a_request_prints_by_readers_views_alone(house: House, monkeypatch: pyte
         opened.append(given.purpose)
         return view_of(given)
 
-    monkeypatch.setattr("clinic.persistence.keyholder.view_of", noted)
+    monkeypatch.setattr(keyview, "view_of", noted)
     with request():
         house.make(
             house.item("a", "two_beliefs", 1), house.item("b", "two_beliefs", 2), house.item("joint", "our_cycle", 3)
