@@ -101,9 +101,11 @@ def hand(connection: Connection, id_: UUID, token: UUID, handed: bytes) -> bool:
     return bool(connection.execute(update(_item).where(mine).values(handed=handed)).rowcount)
 
 
-def unhanded(connection: Connection, now: datetime) -> list[tuple[UUID, UUID]]:
-    """Items that another machine claimed and has no key for yet, each with its token."""
+def unhanded(connection: Connection, now: datetime, waited: timedelta = timedelta()) -> list[tuple[UUID, UUID]]:
+    """Items that another machine claimed, this long ago, and has no key for yet, each with its token."""
     asked = and_(_item.c.state == TAKEN, _item.c.worker_id.is_not(None), _item.c.handed.is_(None), _item.c.until > now)
+    if waited:
+        asked = and_(asked, _item.c.until <= now + LEASE - waited)
     return [(row.id, row.token) for row in connection.execute(select(_item.c.id, _item.c.token).where(asked))]
 
 

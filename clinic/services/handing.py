@@ -1,7 +1,8 @@
 """Keys for other machines: whoever claimed an item is handed its key, sealed to that machine by the keyholder.
 
 One thread in the server. Of several web processes one does it at a time: it holds a lock of the database, which goes
-with it, and the next one takes over.
+with it, and the next one takes over. The lock saves work and no more: a machine may take it too, so whoever has it not
+hands out what waits for too long. Handed twice is no harm.
 """
 
 import threading
@@ -24,6 +25,7 @@ from clinic.persistence.store import Store
 from clinic.services.machines import KEPT
 
 LOOK: Final = 1.0  # s between two looks, if nobody calls
+LATE: Final = timedelta(seconds=5)  # that nobody handed anything for: whoever holds the lock does not do it
 PURGE: Final = 3600.0  # s between two clearings of what was handed long ago
 LOCK: Final = 0x5EC5_BA5F  # PostgreSQL: one hands at a time
 
@@ -66,6 +68,8 @@ class Handing:
         url = self._store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         with psycopg.connect(url, autocommit=True) as channel:
             while not self._stopping.is_set() and not self._alone(channel):
+                with suppress(ClinicError, SQLAlchemyError):
+                    self.once(LATE)
                 self._stopping.wait(2 * LOOK)
             channel.execute(f"LISTEN {press_jobs.CLAIMED}")
             while not self._stopping.is_set():
@@ -77,11 +81,11 @@ class Handing:
     def _alone(self, channel: Any) -> bool:
         return bool(channel.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()[0])
 
-    def once(self) -> int:
-        """Hand out all keys that are waited for, now and then look after old rows. How many were handed."""
+    def once(self, waited: timedelta = timedelta()) -> int:
+        """Hand out all keys that are waited for, this long; now and then look after old rows. How many were handed."""
         now, engine = self._store.clock(), writing(self._store.engine)
         with engine.connect() as connection:
-            waiting = press_queue.unhanded(connection, now)
+            waiting = press_queue.unhanded(connection, now, waited)
         done = sum(self._hand(id_, token) for id_, token in waiting)
         if monotonic() - self._purged >= PURGE:
             self._purged = monotonic()

@@ -4,21 +4,26 @@ Each test is an attack, most of them one that went through once.
 """
 
 import io
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from time import monotonic, sleep
 from typing import Any
+from uuid import UUID
 
 import pikepdf
 import pytest
 from flask.testing import FlaskClient
 from pikepdf import Dictionary, Name, String
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from clinic.domain.answer import Checked
 from clinic.domain.page import SLOTS, Page
 from clinic.persistence import press_queue
-from clinic.persistence.models import KeyRing
+from clinic.persistence.engine import make_engine
+from clinic.persistence.models import KeyRing, PressItem
 from clinic.press import fonts
 from clinic.press.press import Press, PressError
-from clinic.services import batches, erase, press_room, print_sheet, records, release
+from clinic.services import batches, erase, handing, press_room, print_sheet, records, release
 from clinic.services.definitions import definitions
 from clinic.services.packs import How, Item, NothingPrinted
 from clinic.services.unit_of_work import unit_of_work
@@ -28,6 +33,7 @@ from tests.persistence import conftest as stored
 from tests.persistence import making
 from tests.persistence.conftest import postgresql, template, template_postgresql
 from tests.security.test_attacks_packs import _items, let_go
+from tests.services import far
 from tests.services.test_batches import CANARY, House, Pages, _batch
 from tests.web.conftest import Clinic, ana, clinic, finished, made, prepared, press
 from tests.web.test_packs import item, look, make, sent, ticked
@@ -217,3 +223,40 @@ def test_what_was_met_as_a_list_of_names_is_looked_at_as_what_it_is(press: Press
     with pytest.raises(PressError) as refused:
         press.check(out.getvalue())
     assert refused.value.kind == "log"
+
+
+@pytest.fixture
+def far_away(postgresql: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[far.Far]:
+    made_ = far.make(tmp_path_factory.mktemp("far"), postgresql)
+    for name in ("stolen", "honest"):
+        made_.machine(name)
+    yield made_
+    made_.close()
+
+
+@pytest.mark.everything
+def test_a_machine_that_holds_the_servers_lock_keeps_no_key_from_others(far_away: far.Far) -> None:
+    """Anybody in the database may take that lock: then nobody was handed a key, and their sheets waited for a day."""
+    engines = [make_engine(far_away.db.url(far_away.accepted[name].role)) for name in ("stolen", "honest")]
+    server = handing.Handing(far_away.store)
+    try:
+        with engines[0].connect() as thief:
+            thief.execute(select(func.pg_advisory_lock(handing.LOCK)))
+            server.start()
+            batch = far_away.batch([far.page("a")])
+            with engines[1].begin() as connection:
+                me = UUID(far_away.accepted["honest"].id)
+                [mine] = press_queue.claim(connection, datetime.now(UTC), me)
+            handed = select(PressItem.handed).where(PressItem.batch_id == batch)
+            end = monotonic() + 30
+            found = None
+            while found is None and monotonic() < end:
+                with far_away.raw.connect() as connection:
+                    found = connection.execute(handed).scalar()
+                sleep(0.2)
+            assert found is not None
+            assert mine.token
+    finally:
+        server.stop()
+        for one in engines:
+            one.dispose()

@@ -144,7 +144,7 @@ def test_the_next_one_of_each_case(clinic: Clinic) -> None:
     for day in (date(2026, 2, 2), DAY, DAY + timedelta(days=7)):
         add(clinic, day=day)
     add(clinic, clinic.foreign)
-    coming = appointments.coming(clinic.store, clinic.token)
+    coming = appointments.coming(clinic.store, clinic.token, [clinic.case, clinic.foreign])
     assert {case: one.date() for case, one in coming.items()} == {clinic.case: DAY}
     since = appointments.of_case(clinic.store, clinic.token, clinic.case)[1:]
     assert appointments.of_case(clinic.store, clinic.token, clinic.case, DAY) == since
@@ -178,7 +178,7 @@ def test_the_front_desk_sees_times_and_codes_of_all_and_no_more(clinic: Clinic) 
     ):
         with pytest.raises(NotFound):
             act()
-    assert appointments.coming(clinic.store, token) == {}
+    assert appointments.coming(clinic.store, token, [clinic.case]) == {}
 
 
 @pytest.mark.parametrize("role", ["admin", "translator"])

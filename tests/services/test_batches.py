@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from uuid import UUID
 
 import pypdf
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 
 from clinic.domain.answer import Checked
 from clinic.domain.errors import Locked, NotFound, Refused, SignIn
@@ -619,3 +620,121 @@ def test_a_pack_from_the_real_press(clinic: Clinic) -> None:
     text = [page.extract_text() or "" for page in pypdf.PdfReader(io.BytesIO(made.data)).pages]
     assert sum(CANARY in one.replace("\n", "") for one in text) == 1
     assert all(any(one.code in page for page in text) for one in house.sent())
+
+
+# --------------------------------------------------------------------------- what a submission costs
+def test_a_given_page_is_laid_out_once_and_a_filled_one_for_each(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    record, laid, real = house.said(), list[str](), print_sheet.laid_out
+
+    def counted(found: Any, code: str) -> Page:
+        laid.append(f"{found.job.recipient}{found.job.locale}{found.record}")
+        return real(found, code)
+
+    monkeypatch.setattr(print_sheet, "laid_out", counted)
+    given = [house.item("b", place) for place in range(1, 6)]
+    house.submit(*given, house.item("joint", 6), house.item("a", 7, record=record, copies=3))
+    assert sorted(laid) == sorted(["ben", "jointen", f"aen{record}"])
+    house.draw()
+    pages = [one.replace(code, "") for one, code in zip(house.press.drawn, _codes(house.press.drawn), strict=True)]
+    assert len(set(_codes(house.press.drawn))) == 9, "each has a code of its own"
+    assert len(set(pages)) == 2, "to fill in it is one page, for B and for both"
+    assert sum(CANARY in one for one in pages) == 3
+
+
+def _codes(pages: Sequence[str]) -> list[str]:
+    return [re.findall(r'data-code="(\w+)"', one)[0] for one in pages]
+
+
+def test_a_given_page_of_other_words_is_another_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same sheet, reader and language, but not the same parts: nothing of the one page is on the other."""
+    real = print_sheet.opened
+
+    def opened(store: Any, token: str, case: str, job: Any, print_when: str) -> Any:
+        found = real(store, token, case, job, print_when)
+        title = replace(found.sheet.title, en=f"Title {len(told)}")
+        told.append(title.en)
+        return replace(found, sheet=replace(found.sheet, title=title))
+
+    told: list[str] = []
+    monkeypatch.setattr(print_sheet, "opened", opened)
+    house.submit(house.item("a", 1), house.item("a", 2))
+    house.draw()
+    assert len(told) == 2
+    assert [sum(title in page for page in house.press.drawn) for title in told] == [1, 1], (told, [x[:400] for x in house.press.drawn])
+
+
+def test_what_was_shown_is_what_prints_with_one_layout_each(house: House) -> None:
+    record = house.said()
+    items = [house.item("a", 1, record=record), house.item("b", 2), house.item("joint", 3)]
+    looked = packs.look(house.store, house.clinic.token, items, How(), "complete")
+    seen = [replace(one.item, seen=one.seen) for one in looked]
+    assert house.submit(*seen).total == 3
+    with pytest.raises(print_sheet.Unseen):
+        house.submit(*seen, how=How(ink="saver"))
+
+
+def _commits(house: House) -> list[int]:
+    """Commits from now on, one by one."""
+    found: list[int] = []
+    event.listen(house.store.engine, "commit", lambda _: found.append(1))
+    return found
+
+
+def test_many_views_are_noted_in_one_transaction(house: House) -> None:
+    record, counts = house.said(), list[int]()
+    for many in (2, 12):
+        commits = _commits(house)
+        house.submit(*[house.item("a", place, record=record) for place in range(1, many + 1)])
+        counts.append(len(commits))
+    assert counts[0] == counts[1]
+    seen = [one.verb for one in audit_log.page(house.store, house.clinic.token, Filters(group="print")).lines]
+    assert seen.count("print.view") == 14, "each is a line of its own"
+
+
+def test_views_are_noted_before_anything_is_stored(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever dies, or cannot write the audit, has opened sheets of which nothing got out."""
+    real, lines = batches._store, Base.metadata.tables["audit"]
+
+    def died(*_: Any) -> None:
+        assert len(house.rows(lines)) > before
+        raise KeyboardInterrupt
+
+    before = len(house.rows(lines))
+    with monkeypatch.context() as patch:
+        patch.setattr(batches, "_store", died)
+        with pytest.raises(KeyboardInterrupt):
+            house.submit()
+    assert house.rows(_item) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(type(house.store.keyholder), "audit_seal_all", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            house.submit()
+    assert house.rows(_item) == []
+    assert batches._store is real
+    assert house.submit().id
+
+
+def test_what_was_opened_is_noted_also_if_nothing_is_submitted(house: House) -> None:
+    lines = Base.metadata.tables["audit"]
+    before = len(house.rows(lines))
+    with pytest.raises(print_sheet.Unseen):
+        house.submit(house.item("a", 1), house.item("b", 2, seen="something else"))
+    said = [one.verb for one in audit_log.page(house.store, house.clinic.token, Filters(group="print")).lines]
+    assert said == ["print.view", "print.view"]
+    assert len(house.rows(lines)) > before
+
+
+def test_copies_are_noted_by_one_view(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = house.submit(house.item("a", 1, copies=4), house.item("b", 2), house.item("a", 3))
+    house.draw()
+    given, keyholder = list[Any](), type(house.store.keyholder)
+    real = keyholder.give
+
+    def give(self: Any, request: str, token: str, case: Any, purpose: Any, *more: Any) -> Any:
+        given.append(purpose)
+        return real(self, request, token, case, purpose, *more)
+
+    monkeypatch.setattr(keyholder, "give", give)
+    assert house.collect(batch).sheets == 6
+    assert sorted(given) == ["sheet:a", "sheet:b"]
+    assert len(house.sent()) == 6

@@ -407,12 +407,12 @@ def test_a_supervisor_of_a_counsellor_is_set_by_two(house: House, second: str) -
     store = house.store
     house.person("sue", "supervisor")
     asked = team.ask_change(store, house.tokens["ada"], house.id("berta"), "counsellor", house.id("sue"), REASON)
-    assert supervision.cases(store, house.tokens["sue"]) == []
+    assert supervision.cases(store, house.tokens["sue"]).lines == ()
     for who, error in (("ada", Denied), ("sue", NotFound), ("sven", NotFound), ("anna", NotFound)):
         with pytest.raises(error):
             team.confirm(store, house.tokens[who], asked)
     team.confirm(store, house.tokens[second], asked)
-    assert [one.counsellor for one in supervision.cases(store, house.tokens["sue"])] == ["Berta"]
+    assert [one.counsellor for one in supervision.cases(store, house.tokens["sue"]).lines] == ["Berta"]
     assert house.told("berta") == ["supervisor"]
     assert house.told("sue") == ["supervises"]
 
@@ -487,7 +487,7 @@ def test_an_unconfirmed_account_of_any_role_does_nothing_with_cases(house: House
         house.set(name, confirmed=False)
         with pytest.raises(NotFound):
             cases.case_page(store, house.tokens[name], house.clinic.case)
-    assert supervision.cases(store, house.tokens["sven"]) == []
+    assert supervision.cases(store, house.tokens["sven"]).lines == ()
     tries: list[Callable[[], object]] = [
         lambda: second_person.confirm(store, house.tokens["sven"], asked),
         lambda: second_person.ask(store, house.tokens["anna"], "restore", None, REASON),
@@ -505,7 +505,7 @@ def test_a_supervisor_reads_along_and_answers_in_one_form_only(house: House) -> 
     store, case = house.store, house.clinic.case
     meeting = records.start(store, house.tokens["anna"], case, "meeting", "couple", answers={"words": "said"})
     diary = records.start(store, house.tokens["anna"], case, "diary", "couple", answers={"thought": "mine alone"})
-    assert [one.id for one in supervision.cases(store, house.tokens["sven"])] == [case]
+    assert [one.id for one in supervision.cases(store, house.tokens["sven"]).lines] == [case]
     assert records.read(store, house.tokens["sven"], meeting).answers == {"words": "said"}
     with pytest.raises(NotFound):
         records.read(store, house.tokens["sven"], diary)

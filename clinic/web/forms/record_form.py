@@ -6,7 +6,7 @@ for browser, command line and tests.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -37,11 +37,8 @@ class RecordForm:
 
     def __init__(self, fields: Mapping[str, Field], rows: Mapping[str, tuple[str, ...]], sha: str = "") -> None:
         self.fields, self.rows, self.sha = fields, dict(rows), sha
-        self._under: dict[str, list[Field]] = {}  # by path, and by each path above it
-        for path, one in fields.items():
-            words = path.split(".")
-            for length in range(1, len(words) + 1):
-                self._under.setdefault(".".join(words[:length]), []).append(one)
+        self._full = _above(path for path, one in fields.items() if one.data)
+        self._wrong: frozenset[str] = frozenset()
 
     def __getitem__(self, path: str) -> Field:
         return self.fields[path]
@@ -57,20 +54,35 @@ class RecordForm:
                 read(one.leaf, one.sent)
             except ValueError as error:
                 one.errors = [str(error)]
+        self._mark()
 
     def explain(self, wrong: Mapping[str, str]) -> None:
         """Attach faults found elsewhere (a missing answer on finish) to their fields; message ids."""
         for path, message in wrong.items():
             if path in self:
                 self[path].errors = [*self[path].errors, message]
+        self._mark()
 
     def answered(self, placed: Placed) -> bool:
         """Whether a block has anything in it."""
-        return any(one.data for one in self._under.get(placed.name, ()))
+        return placed.name in self._full
 
     def filled(self, name: str, row: str) -> bool:
         """Whether a row of a table has anything in it."""
-        return any(one.data or one.errors for one in self._under.get(f"{name}.{row}", ()))
+        path = f"{name}.{row}"
+        return path in self._full or path in self._wrong
+
+    def _mark(self) -> None:
+        self._wrong = _above(path for path, one in self.fields.items() if one.errors)
+
+
+def _above(paths: Iterable[str]) -> frozenset[str]:
+    """These paths, and each path above one of them."""
+    found = set()
+    for path in paths:
+        words = path.split(".")
+        found |= {".".join(words[:length]) for length in range(1, len(words) + 1)}
+    return frozenset(found)
 
 
 def record_form(
