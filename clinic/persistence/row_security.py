@@ -416,6 +416,7 @@ def roles_sql(database: str, workers: Iterable[str] = ()) -> str:
         lines += _new_role(name, f"LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS{more}")
     lines += [
         f"ALTER ROLE {KEYHOLDER} SET default_transaction_read_only = on;",
+        f"ALTER ROLE {WEB} SET lock_timeout = '10s';",  # a machine's role may hold a lock; nobody waits for it for ever
         f"SELECT 'CREATE DATABASE {database} OWNER {OWNER} TEMPLATE template0 ENCODING ''UTF8'''"  # nosec B608
         f" WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{database}') \\gexec",
         f"ALTER DATABASE {database} OWNER TO {OWNER};",

@@ -101,7 +101,7 @@ class Lost:
     """A sheet that could not be drawn, by what the page before said of it."""
 
     code: str
-    title: Text
+    title: Text | None
     recipient: Recipient
 
 
@@ -314,7 +314,8 @@ def progress(batch_id: UUID) -> ResponseReturnValue:
     if found.state == "ready":
         known, failed = packs.packable(store()), set(found.failed)
         items = {entry.item.place: entry.item for entry in slip.entries}
-        lost = [Lost(one.code, known[one.sheet].title, one.recipient) for one in items.values() if one.place in failed]
+        titles = {id_: one.title for id_, one in known.items()}  # a form of the clinic's own may be gone since
+        lost = [Lost(one.code, titles.get(one.sheet), one.recipient) for one in items.values() if one.place in failed]
         left = [one for one in items.values() if one.place not in failed]
         done = sum(entry.item.place not in failed for entry in slip.entries)
     return render_template(
