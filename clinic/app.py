@@ -4,7 +4,6 @@
 """
 
 import gc
-import gc
 import secrets
 import socket
 import sys
@@ -268,19 +267,6 @@ def address_of(settings: Settings, port: int) -> str:
     return f"https://{settings.name}" if settings.tls else f"http://localhost:{port}"
 
 
-def settled() -> None:
-    """What is loaded now stays: the collector need not look through forms and catalogues again, a third of a second."""
-    from clinic.i18n.catalogue import catalogue
-    from clinic.i18n.locales import translated
-    from clinic.services.definitions import definitions
-
-    definitions()
-    for one in translated():
-        catalogue(one.tag)
-    gc.collect()
-    gc.freeze()
-
-
 def _opened(store: Store) -> bool:
     try:
         return store.keyholder.opened()
@@ -317,7 +303,7 @@ def serve(settings: Settings, port: int | None = None, greeting: str = "") -> No
         at = settings.port if port is None else port
         listen = listen_on(settings.host, at)
         try:
-            server = waitress.create_server(app, listen=listen, threads=6, ident=None, **limits)
+            server = waitress.create_server(app, listen=listen, threads=12, ident=None, **limits)
         except OSError as error:
             raise Usage(f"{listen} cannot be served ({error.strerror}). Choose another port with --port.") from None
         print(greeting or f"Secure Base: {address_of(settings, at)}", flush=True)
@@ -326,7 +312,6 @@ def serve(settings: Settings, port: int | None = None, greeting: str = "") -> No
         threads = [Daily(store), Handing(store), PressRoom(store, press, settings.press_places)]
         for one in threads:
             one.start()
-        settled()
         server.run()
     finally:
         for one in threads:

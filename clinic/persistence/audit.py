@@ -260,9 +260,7 @@ def pending(session: Session) -> bool:
 
 
 # --------------------------------------------------------------------------- writing
-def append(
-    session: Session, sealer: Sealer, now: datetime, day: Any, before: Sequence[Mapping[str, Any]] = ()
-) -> None:
+def append(session: Session, sealer: Sealer, now: datetime, day: Any, before: Sequence[Mapping[str, Any]] = ()) -> None:
     """Write the lines of this unit at the end of the chain, in its transaction; `before`: those of earlier views."""
     book: Book = session.info[_BOOK]
     _read_back(session, book)

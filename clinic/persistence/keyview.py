@@ -19,7 +19,6 @@ from clinic.domain.errors import Denied
 from clinic.persistence import sealing
 from clinic.persistence.models import Appointment, Autosave, Case, Part, Print, Record
 
-
 Found = TypeVar("Found")
 # Asked for once a request. Not a sheet's: there the keyholder asks the gate, and gives heads as they stand just now.
 ONCE: Final[frozenset[Purpose]] = frozenset({"staff"})
@@ -383,7 +382,7 @@ def view_once(purpose: Purpose, ask: Callable[..., Given], *asked: object) -> Ke
 
 
 def forget_asked() -> None:
-    """Something was written, or not: who is there, and what they may open, is asked anew; what was read is read anew."""
+    """Something was written, or refused: who is there and what they may open is asked anew, and read anew."""
     current = _REQUEST.get()
     if current is not None:
         current.who.clear()

@@ -101,7 +101,7 @@ def loop(store: Store, token: str, case_id: str) -> Loop:
 
 
 def of_records(found: Sequence[records.RecordView]) -> Loop:
-    """The loop of the records of a case, at least those of `LOOP`; plans in the order in which they were held and begun, as `found` is."""
+    """The loop of a case's records, of all or of those in `LOOP`; plans in the order of `found`: as held and begun."""
     gone = {one.supersedes for one in found if one.signed and one.supersedes}
     now = [one for one in found if one.id not in gone]
     olds = _olds(found)

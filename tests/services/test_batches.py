@@ -657,10 +657,9 @@ def test_a_given_page_of_other_words_is_another_one(house: House, monkeypatch: p
 
     told: list[str] = []
     monkeypatch.setattr(print_sheet, "opened", opened)
-    house.submit(house.item("a", 1), house.item("a", 2))
+    house.submit(house.item("b", 1), house.item("b", 2))
     house.draw()
-    assert len(told) == 2
-    assert [sum(title in page for page in house.press.drawn) for title in told] == [1, 1], (told, [x[:400] for x in house.press.drawn])
+    assert [sum(title in page for page in house.press.drawn) for title in told] == [1, 1]
 
 
 def test_what_was_shown_is_what_prints_with_one_layout_each(house: House) -> None:
