@@ -36,12 +36,13 @@ class Watched:
     def __init__(self, keyholder: Keyholder) -> None:
         self.keyholder = keyholder
         self.now: Counted | None = None
-        ask = keyholder._who  # what `who` asks once a request
+        ask, give = keyholder._who, keyholder.give  # what `who` and `open` ask once a request
         keyholder._who = lambda token: self._noted("who") or ask(token)  # type: ignore[method-assign]
+        keyholder.give = lambda *asked: self._noted("give") or give(*asked)  # type: ignore[method-assign]
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.keyholder, name)
-        if callable(found) and name != "who":
+        if callable(found) and name not in ("who", "open"):
             self._noted(name)
         return found
 
