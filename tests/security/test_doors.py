@@ -231,6 +231,8 @@ class House:
             at = date(2026, 3, 9), time(10, 30), 50, "a"
             made["appointment_id"] = appointments.add(self.store, self.token("ana"), self.case, *at)
         if "batch_id" in rule.arguments:
+            for one in batches.mine(self.store, self.token("ana")):  # nobody may have many at a time
+                batches.cancel(self.store, self.token("ana"), one.id)
             item = packs.Item(1, self.case, "", "joint", "when_to_get_more_help")
             made["batch_id"] = batches.submit(self.store, self.token("ana"), [item], packs.How(), "approved").id
         if "machine_id" in rule.arguments:

@@ -39,16 +39,16 @@ MOST = {
     "pages.help": (7, 3),
     "cases.caseload": (14, 5),
     "cases.page": (14, 5),
-    "cases.work": (45, 10),
-    "records.edit": (30, 7),
-    "formulation.map": (53, 14),
-    "course.page": (23, 6),
-    "homework.plan": (52, 12),
+    "cases.work": (22, 5),
+    "records.edit": (26, 5),
+    "formulation.map": (22, 6),
+    "course.page": (20, 5),
+    "homework.plan": (24, 6),
     "sheets.choose": (10, 4),
-    "packs.case": (37, 10),
+    "packs.case": (21, 6),
     "audit.page": (16, 5),
     "rights.due": (14, 5),
-    "desk.supervision_list": (26, 4),
+    "desk.supervision_list": (22, 4),
 }
 
 
