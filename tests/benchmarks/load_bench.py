@@ -219,8 +219,11 @@ def run(folder: Path, users: int, seconds: float, pack: int, gunicorn: bool, por
             store.close()
 
 
+SHEETS = ("say_it_specifically", "five_steps", "pitfall_swaps", "strategy_planner")  # for any reader
+
+
 def _item(number: int, case: str) -> Item:
-    return Item(number, case, "", ("a", "b", "joint")[number % 3], ("our_cycle", "two_beliefs")[number % 2])  # type: ignore[arg-type]
+    return Item(number, case, "", ("a", "b", "joint")[number % 3], SHEETS[number % len(SHEETS)])  # type: ignore[arg-type]
 
 
 def _printed(store: Store, token: str, batch: Any, until: float) -> str:
