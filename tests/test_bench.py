@@ -215,7 +215,7 @@ def test_the_page_for_peers_is_ours() -> None:
 @pytest.mark.parametrize("kind", peers.ALL)
 def test_a_peer_draws_the_same_words_on_two_sides(kind: type[peers.Peer]) -> None:
     if kind is peers.Wkhtmltopdf and kind.missing():
-        pytest.xfail("wkhtmltopdf is no part of the set-up: Debian is about to drop it")
+        pytest.xfail("wkhtmltopdf is no part of the set-up: apt-get install wkhtmltopdf")
     with kind() as peer:
         content = peer.draw(peers.document(pages.page()))
     with pypdfium2.PdfDocument(content) as document:
