@@ -20,6 +20,7 @@ from clinic.press.limits import Limits
 def main(descriptor: int, mode: str) -> None:
     """Serve the channel with this file descriptor until it closes; `mode` is `many` or `single`."""
     harden()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the keyboard is for whoever started us; we and ours end with them
     gc.disable()  # while everything is imported nothing is thrown away: 8 % of a cold start
     channel = socket.socket(fileno=descriptor)
     frame = wire.receive(channel)

@@ -11,7 +11,7 @@ from clinic.domain.errors import ClinicError, NotFound, Refused, Usage
 from clinic.persistence.store import Store
 from clinic.press.press import Press
 from clinic.services import appointments, pack_list, preflight, spoken, terminal
-from clinic.services.pack_progress import telling
+from clinic.services.pack_progress import telling, unless_stopped
 from clinic.services.packs import (
     MOST,
     How,
@@ -119,8 +119,8 @@ def _said(
         places = {one.item.place for one in looked if not one.copies}
         return Said(b"", tuple(f"{word} {place}: {constant}" for place in sorted(places)))
     try:
-        with telling() as told:
-            made = make(store, press, token, seen, how, store.settings.print_when, told=told)
+        with telling() as told, unless_stopped(told) as heard:
+            made = make(store, press, token, seen, how, store.settings.print_when, told=heard)
     except KeyboardInterrupt:
         say("Stopped. No file was written.")
         raise

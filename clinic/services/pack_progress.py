@@ -1,9 +1,11 @@
 """How far a pack is, on the command line: a bar on a terminal, else a plain line every few seconds."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import ceil
+from threading import Event
 from time import monotonic
 from typing import Final, Literal, TextIO
 
@@ -46,6 +48,23 @@ def telling(stream: TextIO | None = None, clock: Callable[[], float] = monotonic
     with Bar(*shown, console=Console(file=out), transient=True) as bar:
         task = bar.add_task("", total=None, left="")
         yield lambda found: bar.update(task, total=found.total, completed=found.done, left=left(found))
+
+
+@contextmanager
+def unless_stopped(told: Told) -> Iterator[Told]:
+    """The same, but for Ctrl-C: it stops a pack between two looks, and never in the middle of a statement."""
+    asked = Event()
+
+    def heard(found: Progress) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        told(found)
+
+    before = signal.signal(signal.SIGINT, lambda *_: asked.set())
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Lines:
