@@ -12,14 +12,13 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from clinic.domain.errors import Conflict, Denied, Invalid, NotFound, Usage
+from clinic.domain.errors import Conflict, Invalid, NotFound, Usage
 from clinic.persistence import audit
-from clinic.persistence.keyholder import Who
 from clinic.persistence.models import PressHanded, PressWorker
 from clinic.persistence.press_keys import MACHINE
 from clinic.persistence.sealing import Damaged
 from clinic.persistence.store import Store
-from clinic.services import second_person, worker_key
+from clinic.services import second_person, team, worker_key
 from clinic.services.unit_of_work import ident, unit_of_work
 
 ADMIN: Final = "admin"
@@ -71,7 +70,7 @@ def offered(text: str) -> Offered:
 
 def accept(store: Store, token: str, name: str, public_key: str) -> Machine:
     """From now on this machine may be handed sheets. Raises StepUp, Denied, Invalid, Conflict (it is here already)."""
-    who, one, name = _admin_now(store, token), offered(public_key), " ".join(name.split())
+    who, one, name = team.admin_now(store, token), offered(public_key), " ".join(name.split())
     if not 0 < len(name) <= NAME_LENGTH or not name.isprintable():
         raise Invalid({"name": "too_long" if len(name) > NAME_LENGTH else "required"})
     with unit_of_work(store, token, write=True) as session:
@@ -95,7 +94,7 @@ def revoke(store: Store, token: str, machine_id: str) -> Machine:
 
     The seal is replaced as well: to write the column back makes the row genuine no more.
     """
-    who = _admin_now(store, token)
+    who = team.admin_now(store, token)
     with unit_of_work(store, token, write=True) as session:
         second_person.must_be_confirmed(session, who)
         row = session.get(PressWorker, ident(machine_id))
@@ -109,27 +108,13 @@ def revoke(store: Store, token: str, machine_id: str) -> Machine:
 
 def listing(store: Store, token: str) -> list[Machine]:
     """Every machine there ever was, those in use first. Denied for all but admins."""
-    _admin(store, token)
+    team.admin(store, token)
     with unit_of_work(store, token) as session:
         found = [_shown(store, row, session) for row in session.scalars(select(PressWorker))]
     return sorted(found, key=lambda one: (one.revoked, one.name.casefold(), one.id))
 
 
 # --------------------------------------------------------------------------- inside
-def _admin(store: Store, token: str) -> Who:
-    who = store.keyholder.who(token)
-    if who.role != ADMIN:
-        raise Denied
-    return who
-
-
-def _admin_now(store: Store, token: str) -> Who:
-    who = second_person.fresh(store, token)
-    if who.role != ADMIN:
-        raise Denied
-    return who
-
-
 def _said(store: Store, row: PressWorker) -> dict[str, Any]:
     try:
         found = store.keyholder.office_open(row.id, row.sealed)

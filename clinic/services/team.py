@@ -58,7 +58,7 @@ class Made:
 
 def members(store: Store, token: str) -> list[Member]:
     """Every account, the open ones first, by name. Denied for all but admins."""
-    who = _admin(store, token)
+    who = admin(store, token)
     with unit_of_work(store, token) as session:
         return _members(session, who)
 
@@ -83,7 +83,7 @@ def member(store: Store, token: str, account_id: str) -> Member:
 
 def make(store: Store, token: str, name: str, display: str, role: str, supervisor: str = "") -> Made:
     """A new account with a temporary password. Raises StepUp, Denied, Invalid."""
-    who = _admin_now(store, token)
+    who = admin_now(store, token)
     with unit_of_work(store, token, write=True) as session:
         second_person.must_be_confirmed(session, who)
         supervisor_id = _supervisor(session, supervisor, role)
@@ -102,7 +102,7 @@ def make(store: Store, token: str, name: str, display: str, role: str, superviso
 
 def ask_change(store: Store, token: str, account_id: str, role: str, supervisor: str, reason: str) -> str:
     """Ask for another role or supervisor; the id of the request. Raises StepUp, Denied, NotFound, Invalid, Conflict."""
-    who = _admin_now(store, token)
+    who = admin_now(store, token)
     with unit_of_work(store, token, write=True) as session:
         second_person.must_be_confirmed(session, who)
         row = _other(session, who, account_id)
@@ -123,7 +123,7 @@ def ask_change(store: Store, token: str, account_id: str, role: str, supervisor:
 
 def set_active(store: Store, token: str, account_id: str, active: bool) -> None:
     """Close an account, so that it cannot sign in, or open it again. Raises StepUp, Denied, NotFound."""
-    who = _admin_now(store, token)
+    who = admin_now(store, token)
     with unit_of_work(store, token, write=True) as session:
         second_person.must_be_confirmed(session, who)
         row = _other(session, who, account_id)
@@ -141,7 +141,7 @@ def reset(store: Store, token: str, account_id: str, reason: str) -> Made:
     It opens no case until somebody else has confirmed it or its owner has used a recovery code.
     Raises StepUp, Denied, NotFound, Invalid.
     """
-    who = _admin_now(store, token)
+    who = admin_now(store, token)
     with unit_of_work(store, token, write=True) as session:
         second_person.must_be_confirmed(session, who)
         row = _other(session, who, account_id)
@@ -187,14 +187,16 @@ def temporary_password() -> str:
 
 
 # --------------------------------------------------------------------------- inside
-def _admin(store: Store, token: str) -> Who:
+def admin(store: Store, token: str) -> Who:
+    """Whose session it is, if an admin's. Raises Denied."""
     who = store.keyholder.who(token)
     if who.role != ADMIN:
         raise Denied
     return who
 
 
-def _admin_now(store: Store, token: str) -> Who:
+def admin_now(store: Store, token: str) -> Who:
+    """The same, with a proof of the last minutes. Raises StepUp too."""
     who = second_person.fresh(store, token)
     if who.role != ADMIN:
         raise Denied

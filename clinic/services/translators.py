@@ -7,10 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from clinic.domain import roles
-from clinic.domain.errors import Denied, Invalid, NotFound
+from clinic.domain.errors import Invalid, NotFound
 from clinic.i18n.locales import NAMES, SOURCE
 from clinic.persistence import audit
-from clinic.persistence.keyholder import Who
 from clinic.persistence.models import Account, TranslationRight
 from clinic.persistence.store import Store
 from clinic.services import second_person, team
@@ -54,7 +53,7 @@ def change(store: Store, token: str, account_id: str, wanted: Mapping[str, bool 
 
     Raises StepUp, Denied, NotFound, Invalid (no language, or a role that translates nothing).
     """
-    who = _admin(store, token)
+    who = team.admin_now(store, token)
     if not wanted.keys() <= NAMES.keys() - {SOURCE}:
         raise Invalid({"locale": "not_an_option"})
     with unit_of_work(store, token, write=True) as session:
@@ -73,13 +72,6 @@ def change(store: Store, token: str, account_id: str, wanted: Mapping[str, bool 
                 kind = "reviews" if reviews else "translates"
                 audit.note(session, "translation.granted", account=account.id, locale=tag, kind=kind)
                 session.merge(TranslationRight(account_id=account.id, locale=tag, reviews=reviews))
-
-
-def _admin(store: Store, token: str) -> Who:
-    who = second_person.fresh(store, token)
-    if who.role != team.ADMIN:
-        raise Denied
-    return who
 
 
 def _of(session: Session, account: UUID) -> dict[str, bool]:
