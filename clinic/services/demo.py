@@ -3,7 +3,6 @@
 It touches only an empty folder or a demo instance; that an instance is a demo is sealed when it is made.
 """
 
-import secrets
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from clinic.persistence import keyholder_client
 from clinic.persistence.models import Account
 from clinic.persistence.store import Store, create
 from clinic.press.press import Press
-from clinic.services import accounts, appointments, cases, course, print_sheet, records, release, translators
+from clinic.services import accounts, appointments, cases, course, passwords, print_sheet, records, release, translators
 from clinic.services.cases import PartnerCard
 from clinic.services.definitions import definitions
 from clinic.services.print_sheet import Printed
@@ -96,7 +95,7 @@ def running(settings: Settings) -> Iterator[None]:
 
 def prepare(settings: Settings) -> str:
     """A demo instance with its couples; a new one-time password of its account at every start."""
-    password = "-".join(secrets.token_hex(3) for _ in range(3))
+    password = passwords.temporary()
     _make(settings)
     store = Store.attach(settings)
     try:

@@ -3,6 +3,7 @@
 Kept is Argon2id over HMAC(pepper, password): a copy of the database alone tries nothing out.
 """
 
+import secrets
 import unicodedata
 from collections.abc import Iterable
 from functools import cache
@@ -17,6 +18,8 @@ ALONE: Final = 15  # characters at least, where the password is all there is
 BESIDE: Final = 8  # with a second factor
 LONGEST: Final = 1024
 DISTINCT: Final = 5  # different characters at least
+GROUPS: Final = 5  # of a temporary password, four signs each
+ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is read as another
 HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 
 # What somebody thinks of first in a place like this one. A password made of these alone, with any digits, blanks and
@@ -46,6 +49,13 @@ def problem(password: str, names: Iterable[str] = (), least: int = ALONE) -> str
     if any(_guessed(one, names) for one in (text, text.translate(LOOKALIKE))):
         return "password_common"
     return None
+
+
+def temporary() -> str:
+    """A new one, some 98 bits in groups that can be read out. Never one that `problem` would refuse: chance may."""
+    while problem(made := "-".join("".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(GROUPS))):
+        pass
+    return made
 
 
 def hashed(store: Store, password: str) -> str:

@@ -4,7 +4,6 @@ Nobody changes their own account here, and no admin gains a look at cases alone:
 or admin, and a reset sign-in hold once a second person has confirmed them.
 """
 
-import secrets
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID, uuid4
@@ -25,8 +24,6 @@ from clinic.services.unit_of_work import ident, unit_of_work
 ADMIN: Final = "admin"
 SUPERVISOR: Final = "supervisor"
 JUDGES: Final = (SUPERVISOR, ADMIN)  # roles that may confirm: a new one waits for a second person itself
-GROUPS: Final = 5  # of a temporary password, four signs each
-ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is read as another
 
 
 @dataclass(frozen=True)
@@ -147,7 +144,7 @@ def reset(store: Store, token: str, account_id: str, reason: str) -> Made:
         row = _other(session, who, account_id)
         if wrong := second_person.reason_faults(reason):
             raise Invalid(wrong)
-        password = temporary_password()
+        password = passwords.temporary()
         row.password, row.temporary, row.confirmed = passwords.hashed(store, password), True, False
         row.totp, row.totp_step = None, 0
         session.execute(delete(Passkey).where(Passkey.account_id == row.id))
@@ -179,11 +176,6 @@ def confirm(store: Store, token: str, request_id: str) -> str:
             _change(store, session, who, row, one)
         second_person.done(session, one.row.id)
     return kind
-
-
-def temporary_password() -> str:
-    """Some 98 bits in groups that can be read out."""
-    return "-".join("".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(GROUPS))
 
 
 # --------------------------------------------------------------------------- inside
@@ -259,7 +251,7 @@ def _add(store: Store, session: Session, name: str, display: str, role: str, wai
         wrong["name"] = "name_taken"
     if wrong:
         raise Invalid(wrong)
-    password = temporary_password()
+    password = passwords.temporary()
     row = Account(
         id=uuid4(),
         name=name,

@@ -81,3 +81,11 @@ def test_two_ways_to_type_a_letter_are_one_password() -> None:
     assert not passwords.fits(Store(), kept, "U is one letter, or two")  # type: ignore[arg-type]
     assert not passwords.fits(Store(), None, "nobody")  # type: ignore[arg-type]
     assert not passwords.fits(Store(), "no hash", "x")  # type: ignore[arg-type]
+
+
+def test_a_temporary_one_is_never_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good = "w2e2-l2c2-o2m2-e222-2222", "wnq4-hm7c-ax5b-tdk8-r2zu"
+    drawn = iter((bad + good).replace("-", ""))
+    monkeypatch.setattr(passwords.secrets, "choice", lambda _: next(drawn))
+    assert passwords.problem(bad) == "password_common"
+    assert passwords.temporary() == good
