@@ -16,7 +16,8 @@ from clinic.domain.page import Page
 from clinic.press import join, reading, render, stamp, wire
 from clinic.press.limits import Limits
 
-NICE = 10
+NICE = 5  # pages of the web come before what is drawn; what nobody waits for comes last
+LATER = 14
 GRACE = 2  # s after the caller's own time limit, in case the caller is gone
 LIGHT = {"given", "check"}  # orders that leave next to nothing for the garbage collector
 
@@ -60,6 +61,8 @@ def serve(channel: socket.socket, limits: Limits) -> None:
     kept = _Kept(limits)
     while frame := wire.receive(channel):
         what = frame[0]["do"]
+        if frame[0].pop("later", False):
+            os.setpriority(os.PRIO_PROCESS, 0, LATER)
         signal.setitimer(signal.ITIMER_PROF, limits.seconds_for(what))  # the default action of both ends the process
         signal.setitimer(signal.ITIMER_REAL, limits.wait_for(what) + GRACE)
         header, body = _answer(*frame, kept)

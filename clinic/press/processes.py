@@ -53,10 +53,10 @@ class Lost(Exception):
 
 
 class Child:
-    """One recipient's way to a child process. For one thread at a time."""
+    """One recipient's way to a child process. For one thread at a time. `later`: its orders are in no hurry."""
 
-    def __init__(self, makers: "Makers", limits: Limits) -> None:
-        self._makers, self._limits = makers, limits
+    def __init__(self, makers: "Makers", limits: Limits, later: bool = False) -> None:
+        self._makers, self._limits, self._later = makers, limits, later
         self._process: Process | None = None
 
     def ask(self, order: wire.Header, body: bytes) -> tuple[wire.Header, bytes]:
@@ -88,7 +88,7 @@ class Child:
         process, channel = self._process, self._process.channel
         deadline = time.monotonic() + self._limits.wait_for(order["do"])
         try:
-            wire.send(channel, order, body, deadline)
+            wire.send(channel, order | {"later": self._later}, body, deadline)
             frame = wire.receive(channel, deadline)
         except TimeoutError:
             self.close()

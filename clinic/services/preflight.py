@@ -64,10 +64,13 @@ class Preflight:
         return sum(bool(one.given) for group in self.groups for one in group.said)
 
 
-def look(store: Store, press: Press, token: str, case_id: str, job: PrintJob, print_when: str) -> Preflight:
-    """What would leave the room if this were printed now, with a picture of each page. Raises what printing raises."""
+def look(store: Store, press: Press | None, token: str, case_id: str, job: PrintJob, print_when: str) -> Preflight:
+    """What would leave the room if this were printed now. Raises what printing raises.
+
+    With a press there is a picture of each page too; all the rest is there long before a page is drawn.
+    """
     found = print_sheet.opened(store, token, case_id, job, print_when)
-    return of(store, case_id, found, print_when, tuple(print_sheet.drawn(press, found)))
+    return of(store, case_id, found, print_when, tuple(print_sheet.drawn(press, found)) if press else ())
 
 
 def of(

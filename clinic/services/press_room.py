@@ -139,15 +139,12 @@ class PressRoom:
         if not held:
             return
         left = list(held)
-        try:
-            with self._press.child() as child:
-                while left and not self._over.is_set():
-                    one = left.pop(0)
-                    if self._ours(one):
-                        self._draw_one(one, child)
-                        bells.FINISHED.ring()
-        except PressError:  # no free place
-            pass
+        with self._press.child(later=True) as child:
+            while left and not self._over.is_set():
+                one = left.pop(0)
+                if self._ours(one):
+                    self._draw_one(one, child)
+                    bells.FINISHED.ring()
         self._give_back(left)
 
     def _draw_one(self, one: _Held, child: Child) -> None:

@@ -45,6 +45,7 @@ GROUPS: Final = (
 NEVER_CHOSEN: Final = frozenset({"addendum"})  # it is printed from its record
 PRINTS: Final = frozenset({"print", "download"})
 KEPT: Final = "clinic.blanks"
+DRAWN: Final = "pages"  # the same page once more, with its pictures: asked for by pages.js, or by its button
 MARKED: Final = "marked"  # the button that looks at a draft translation with its mark
 
 
@@ -156,7 +157,10 @@ def choose(case_id: object) -> ResponseReturnValue:
 
 @bp.post("/cases/<uuid:case_id>/print")
 def paper(case_id: object) -> ResponseReturnValue:
-    """One sheet for one recipient: what leaves the room, the pages, the paper; then print what was shown."""
+    """One sheet for one recipient: what leaves the room, the pages, the paper; then print what was shown.
+
+    Drawing takes longer than all the rest, so the pages come by a request of their own.
+    """
     case = cases.name(store(), token(), str(case_id))
     sheet, recipient = on_shelf(store(), request.form.get("sheet", "")), request.form.get("to", "")
     if recipient not in sheet.recipients:
@@ -165,7 +169,7 @@ def paper(case_id: object) -> ResponseReturnValue:
     form = _form(cases.usual_paper(store(), token(), case.id, recipient) if opening else {})
     page: dict[str, Any] = {"case": case, "sheet": sheet, "recipient": recipient, "form": form, "record": record}
     page |= {"states": languages(sheet, settings().print_when, books(store())), "letterhead": letterhead()}
-    page |= {"refusal": "", "leaves": None, "pictures": []}
+    page |= {"refusal": "", "leaves": None}
     waiting = form.unready(page["states"]) if opening else []
     if waiting:  # nobody chose anything yet, so nothing is wrong
         words = {unready_words(one): [each for each in waiting if each.draftable is one.draftable] for one in waiting}
@@ -192,8 +196,9 @@ def _printed(case_id: str, job: PrintJob) -> Printed:
 
 
 def _leaves(case_id: str, job: PrintJob) -> dict[str, Any]:
-    """What leaves the room, and the pages."""
-    found = preflight.look(store(), press(), token(), case_id, job, settings().print_when)
+    """What leaves the room, and the pages if they were asked for."""
+    drawing = press() if _do() == DRAWN else None
+    found = preflight.look(store(), drawing, token(), case_id, job, settings().print_when)
     return {"leaves": found, "pictures": [_data_url(one) for one in found.pictures]}
 
 

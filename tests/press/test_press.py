@@ -307,6 +307,18 @@ def test_there_are_never_more_reused_children_than_processors(
         machine.stop()
 
 
+def test_who_waits_comes_before_a_pack(make_page: MakePage) -> None:
+    machine = Press(places=1)
+    page = make_page("<p>x</p>")
+    try:
+        with machine.child() as now, machine.child(later=True) as then, machine.child(later=True) as also:
+            assert machine.pdf(page, now) == machine.pdf(page, then) == machine.pdf(page, also)
+            nice = [os.getpriority(os.PRIO_PROCESS, one.pid) for one in (now, then, also)]
+        assert 0 < nice[0] < nice[1] == nice[2]
+    finally:
+        machine.stop()
+
+
 def test_a_press_with_no_free_place_says_so(make_page: MakePage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clinic.press.press.WAIT_SECONDS", 0.05)
     machine = Press(places=1)

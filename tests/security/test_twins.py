@@ -10,7 +10,7 @@ which tells more.
 import hashlib
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from io import BytesIO
@@ -25,6 +25,7 @@ from sqlalchemy import select
 
 from clinic import config
 from clinic.app import create_app
+from clinic.config import Settings
 from clinic.domain import audience
 from clinic.domain import ruling as rulings
 from clinic.domain.audience import RECIPIENTS, Recipient
@@ -41,7 +42,7 @@ from clinic.services.unit_of_work import unit_of_work
 from clinic.web import sheets
 from tests import pdf
 from tests.security import twins as made_of
-from tests.security.twins import CLOSED, OPEN, OTHER, SECRET
+from tests.security.twins import CLOSED, OPEN, OTHER, SECRET, Twin
 from tests.sheets import page_of
 from tests.web.conftest import PASSWORD, Clinic, Made, made, post, press, print_
 
@@ -79,12 +80,16 @@ def house(tmp_path_factory: pytest.TempPathFactory, made: Made, press: Press) ->
     folder = tmp_path_factory.mktemp("twins")
     shutil.copytree(made.folder, folder / "i")
     shutil.copy2(made.folder.with_name("i.key"), folder / "i.key")
-    settings = config.load(folder / "i", {})
+    yield from housed(replace(made, folder=folder), config.load(folder / "i", {}), press, EVERY)
+
+
+def housed(made: Made, settings: Settings, press: Press, twins: Iterable[Twin]) -> Iterator[House]:
+    """The house in an instance that has its people already."""
     store = Store.open(settings)
     app = create_app(settings, store, press)
-    app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(folder))
+    app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(made.folder))
     clinic = Clinic(app, store, made.tokens, *made.ids)
-    found = {one.name: made_of.make(store, made.tokens["ana"], one) for one in EVERY}
+    found = {one.name: made_of.make(store, made.tokens["ana"], one) for one in twins}
     codes = {name: cases.name(store, made.tokens["ana"], case).code for name, case in found.items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Press, "images", lambda _, page, *__: [hashlib.sha256(page.to_json()).digest()])
@@ -115,8 +120,10 @@ def first_layer(house: House, name: str) -> Shown:
     pages = {where: client.get(f"/cases/{case}{where}") for where in ("", "/print", "/couple")}
     shut = [one for one in PRINTED if not rulings.gate(ruling, house.store.today(), *one)]
     for sheet, to in PRINTED if name in WHOLE else {*PRINTED[::6], *shut[:4]}:
-        pages[f"{sheet} {to}"] = post(client, f"/cases/{case}/print", sheet=sheet, to=to, do="open")
-    closed = {f"{sheet} {to}" for sheet, to in shut} & pages.keys()
+        asked = {"sheet": sheet, "to": to}
+        pages[f"{sheet} {to}"] = post(client, f"/cases/{case}/print", **asked, **PAPER, do="pages")
+        pages[f"first {sheet} {to}"] = post(client, f"/cases/{case}/print", **asked, do="open")
+    closed = {f"{first}{sheet} {to}" for sheet, to in shut for first in ("", "first ")} & pages.keys()
     caseload = re.search(rf"<tr[^>]*>(?:(?!</tr>).)*{house.codes[name]}.*?</tr>", client.get("/").text, re.S)
     assert caseload
     found = {"line": same_for_all(house, caseload[0], name)}

@@ -59,7 +59,8 @@ class Pages:
     before: Callable[[], None] = lambda: None
 
     @contextmanager
-    def child(self) -> Iterator[object]:
+    def child(self, later: bool = False) -> Iterator[object]:
+        assert later, "nobody stands there and waits for a sheet of a pack"
         yield object()
 
     def pdf(self, page: Page, child: object) -> bytes:
@@ -401,7 +402,7 @@ def test_one_child_draws_at_most_three_sheets_of_one_reader(house: House) -> Non
     record = {who: house.said(who) for who in ("a", "b")}
 
     @contextmanager
-    def child() -> Iterator[list[str]]:
+    def child(later: bool) -> Iterator[list[str]]:
         children.append([])
         yield children[-1]
 

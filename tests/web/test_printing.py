@@ -9,7 +9,10 @@ from flask.testing import FlaskClient
 
 from clinic.app import create_app
 from clinic.persistence.keyholder import Keyholder
+from clinic.press.press import Press, PressError
 from clinic.services import prints
+from clinic.services.definitions import definitions
+from clinic.services.readiness import languages
 from tests import pdf
 from tests.web.conftest import Clinic, finished, post, prepared, print_, shown
 
@@ -60,10 +63,32 @@ def test_the_file(clinic: Clinic, ana: FlaskClient) -> None:
     assert "default-src 'none'" in shown.headers["Content-Security-Policy"]
 
 
-def test_a_look_shows_pages_and_stores_no_print(clinic: Clinic, ana: FlaskClient) -> None:
-    text = ask(ana, clinic, "signals_checkin", "b", "look").get_data(as_text=True)
-    assert 'src="data:image/png;base64,' in text
-    assert "Page 1 of" in text
+def test_the_pages_are_drawn_when_they_are_asked_for(clinic: Clinic, ana: FlaskClient) -> None:
+    """What leaves the room waits for no drawing; the same page with its pictures is about the same print."""
+    looked, drawn = (ask(ana, clinic, "signals_checkin", "b", do).get_data(as_text=True) for do in ("look", "pages"))
+    assert 'src="data:image/png;base64,' in drawn
+    assert "Page 1 of" in drawn
+    assert "data:image" not in looked
+    assert re.search(r'<button[^>]*name="do" value="pages"', looked), "without JavaScript this button asks"
+    assert "pages.js" in looked
+    assert "pages.js" not in drawn
+    seen = [re.search(r'name="seen" value="([0-9a-f]{64})"', text) for text in (looked, drawn)]
+    assert seen[0] is not None
+    assert seen[1] is not None
+    assert seen[0][1] == seen[1][1]
+
+
+def test_a_page_that_cannot_be_drawn_is_said_where_it_is_asked_for(
+    clinic: Clinic, ana: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> list[bytes]:
+        raise PressError("timeout")
+
+    monkeypatch.setattr(Press, "images", broken)
+    assert ask(ana, clinic, "signals_checkin", "b", "look").status_code == 200
+    reply = ask(ana, clinic, "signals_checkin", "b", "pages")
+    assert reply.status_code == 422
+    assert "This did not print" in reply.get_data(as_text=True)
 
 
 def test_every_refusal_reads_alike(clinic: Clinic, ana: FlaskClient) -> None:
@@ -139,7 +164,6 @@ def test_the_preflight_says_everything_at_the_first_click(clinic: Clinic, ana: F
     for words in ("For Partner A", "A’s own answers", "I heard only the tone", "not answered", "English", "approved"):
         assert words in leaves
     assert clinic.store.today().strftime("%d, %Y").lstrip("0") in leaves
-    assert 'alt="Page 1 of 2"' in leaves
     assert leaves.count("Everything else stays here.") == 1
     assert re.search(r'name="do" value="print" formtarget="_blank"', text)
 
@@ -250,6 +274,50 @@ def test_blanks_say_how_far_their_languages_have_come(ana: FlaskClient) -> None:
     assert "approved" in text
     assert "draft: prints only with the mark" in text
     assert 'id="leaves"' not in text
+
+
+def complete(clinic: Clinic) -> Clinic:
+    """The same clinic where a language prints once its sentences are there, reviewed or not."""
+    settings = replace(clinic.store.settings, print_when="complete")
+    store = replace(clinic.store, settings=settings)
+    return replace(clinic, store=store, app=create_app(settings, store, clinic.app.extensions["clinic"]["press"]))
+
+
+def states_of(text: str) -> dict[str, str]:
+    """Each language in the list “Languages of this sheet”, and what stands beside its name."""
+    rows = re.findall(r'<li><span class="rows-main" lang="([^"]+)">.*?</span>(.*?)</li>', text, re.S)
+    return {tag: re.sub(r"<svg.*?</svg>|<[^>]+>", "", state, flags=re.S).strip() for tag, state in rows}
+
+
+def test_what_nobody_reviewed_is_called_a_draft_where_it_prints(clinic: Clinic) -> None:
+    """With `print_when = "complete"` it prints without the mark, so the page says what nobody has read."""
+    clinic = complete(clinic)
+    ana = clinic.client("ana")
+    ready = languages(definitions()["whats_underneath"], "complete")
+    drafts = [one.locale for one in ready if one.state == "draft"]
+    assert drafts
+    assert all(one.printable for one in ready if one.locale in drafts)
+    for text in (
+        ask(ana, clinic, "whats_underneath", "a", "open").get_data(as_text=True),
+        post(ana, "/sheets", sheet="whats_underneath", do="open").get_data(as_text=True),
+    ):
+        said = states_of(text)
+        assert {tag: said[tag] for tag in drafts} == dict.fromkeys(drafts, "Draft")
+        assert said["en"] == "approved"
+    text = ask(ana, clinic, "whats_underneath", "a", "look", locale=drafts[0]).get_data(as_text=True)
+    [tongue] = re.findall(rf'<span class="tongue"><bdi lang="{drafts[0]}">.*?</div>', text, re.S)
+    assert "Draft" in tongue
+    assert "review" not in tongue
+    assert not re.search(r'name="draft"[^>]* checked', text)
+    assert ask(ana, clinic, "whats_underneath", "a", "print", locale=drafts[0]).data[:5] == b"%PDF-"
+
+
+def test_what_must_be_reviewed_is_not_ready_there_either(clinic: Clinic) -> None:
+    """A sheet about sex or safety."""
+    drafts = [one.locale for one in languages(definitions()["talking_about_sex"], "complete") if one.state == "draft"]
+    assert drafts
+    text = post(complete(clinic).client("ana"), "/sheets", sheet="talking_about_sex", do="open").get_data(as_text=True)
+    assert {states_of(text)[tag] for tag in drafts} == {"not ready"}
 
 
 def _plain(reply: Any) -> str:
