@@ -9,7 +9,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from hashlib import sha256
 
 from clinic.domain.page import Page
@@ -70,8 +70,16 @@ class Press:
         return self._pool.pids()
 
     @contextmanager
-    def child(self) -> Iterator["Child"]:
-        """A child for one recipient of one case: forked at its first page, killed at the end of the block."""
+    def child(self, later: bool = False) -> Iterator["Child"]:
+        """A child for one recipient of one case: forked at its first page, killed at the end of the block.
+
+        `later`: nobody stands there and waits for it. It takes nobody's place, as many of them as the caller has
+        threads, and gets processor time when others leave some.
+        """
+        if later:
+            with closing(Child(self._makers, self._limits, later)) as child:
+                yield child
+            return
         if not self._places.acquire(timeout=WAIT_SECONDS):
             raise PressError("lost", "no free place")
         child = Child(self._makers, self._limits)
