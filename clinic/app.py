@@ -127,7 +127,7 @@ def configure_flask(app: Flask, settings: Settings, store: Store) -> None:
         from werkzeug.middleware.proxy_fix import ProxyFix
 
         # One hop, and never the host: that the proxy hands on as it is, and the list above is asked.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=0)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=0)  # type: ignore[method-assign]  # as Flask's manual says
 
 
 def configure_keys(app: Flask) -> None:
@@ -138,7 +138,7 @@ def configure_keys(app: Flask) -> None:
         with keyholder.request():
             return answer(environ, start_response)
 
-    app.wsgi_app = within_one_request  # type: ignore[method-assign]
+    app.wsgi_app = within_one_request  # type: ignore[method-assign]  # as above
 
 
 def configure_opening(app: Flask, store: Store) -> None:
@@ -160,7 +160,7 @@ def configure_opening(app: Flask, store: Store) -> None:
     def closed() -> ResponseReturnValue | None:
         return problems.closed() if request.environ.get(CLOSED) and request.endpoint != "static" else None
 
-    app.wsgi_app = opened_first  # type: ignore[method-assign]
+    app.wsgi_app = opened_first  # type: ignore[method-assign]  # as above
     app.before_request(closed)
 
 

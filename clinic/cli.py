@@ -109,7 +109,7 @@ def test(everything: bool, arguments: Sequence[str]) -> None:
     cores = min(os.cpu_count() or 1, 8)
     if cores > 1 and not arguments:  # the whole suite on all cores; whoever passes arguments says so themselves
         options += ["-n", str(cores), "--dist", "worksteal"]
-    sys.exit(subprocess.call([sys.executable, "-m", "pytest", *options, *arguments], cwd=root))  # noqa: S603
+    sys.exit(subprocess.call([sys.executable, "-m", "pytest", *options, *arguments], cwd=root))  # noqa: S603 - pytest, for whoever typed it
 
 
 @clinic.command()
@@ -679,7 +679,7 @@ def bench(as_json: bool, only: Sequence[str], rounds: int | None, long: bool, na
     options = ["--json"] * as_json + ["--long"] * long + (["--rounds", str(rounds)] if rounds else [])
     if chosen := [*only, *names]:
         options += ["--only", *chosen]
-    sys.exit(subprocess.call([sys.executable, "-m", "tests.benchmarks", *options], cwd=root))  # noqa: S603
+    sys.exit(subprocess.call([sys.executable, "-m", "tests.benchmarks", *options], cwd=root))  # noqa: S603 - our own program
 
 
 @clinic.command()

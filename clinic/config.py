@@ -270,7 +270,11 @@ def _of_role(key: str, values: Mapping[str, Any]) -> str:
 
 
 def _press_places(value: object) -> int | None:
-    return value if value is None else 0 if str(value) == "0" else _count("press_places", value, 64)
+    if value is None:
+        return None
+    if str(value) == "0":  # this machine draws no packs
+        return 0
+    return _count("press_places", value, 64)
 
 
 def _count(key: str, value: object, most: int) -> int:

@@ -91,7 +91,7 @@ class Process:
         try:
             self.store = Store.attach(settings, alone=True)
             self.app = create_app(settings, self.store, self._press)
-            self.app.wsgi_app = heard_out(self.app.wsgi_app)  # type: ignore[method-assign]
+            self.app.wsgi_app = heard_out(self.app.wsgi_app)  # type: ignore[method-assign]  # as Flask's manual says
         except BaseException:
             self._press.stop()
             raise

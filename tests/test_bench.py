@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import pairwise
+from unittest.mock import create_autospec
 
 import pypdfium2
 import pytest
@@ -14,7 +15,7 @@ from clinic import resources
 from clinic.cli import clinic as command
 from clinic.press import fonts
 from tests import verapdf
-from tests.benchmarks import harness, pages, peers, sheet_bench, stamp_count
+from tests.benchmarks import audit_bench, far_bench, far_rows, harness, pages, peers, sheet_bench, stamp_count
 from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.harness import Bar, Figure, Missing, Row, Run, row
 
@@ -290,6 +291,23 @@ def test_the_command_prints_one_document() -> None:
     document = json.loads(run.stdout)
     assert [(one["name"], one["value"]) for one in document["rows"]] == [("far", None)]
     assert document["rows"][0]["note"].startswith("only with --long")
+
+
+def test_other_machines_are_started_as_their_benchmark_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"distinct": 500, "double": 0, "lost": 0, "killed": 3, "states": {"done": 500}, "seconds": 60.0}
+    drawn = create_autospec(far_bench.run, return_value=found)
+    monkeypatch.setattr(far_bench, "run", drawn)
+    rows = list(far_rows.bench(Run(1, long=True)))
+    assert all(one.met for one in rows if one.bar)
+    assert [one.args[1] for one in drawn.call_args_list] == list(far_rows.WORKERS)
+    assert not any(one.kwargs["hosts"] for one in drawn.call_args_list), "that needs root"
+
+
+def test_the_price_of_the_audit_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_bench, "TIMES", 1)
+    report = harness.run({"audit": BENCHMARKS["audit"]}, Run(1))
+    assert not report.broken
+    assert [one.name for one in report.rows] == ["audit.commit", "audit.query"]
 
 
 def test_each_file_is_a_door_of_its_own() -> None:

@@ -175,7 +175,7 @@ def test_what_would_leave_the_room_is_listed_and_not_printed(house: Path, tmp_pa
     out = tmp_path / "x.pdf"
     lines = "K-1001,our_cycle,joint,en,,\nK-1003,talking_about_sex,joint,en,,\n"
     (tmp_path / "list.csv").write_text("case,sheet,to,locale,with,copies\n" + lines)
-    sheet = ("print", "our_cycle", "--case", "K-1001", "--to", "joint")
+    sheet = ("print", "our_cycle", "--case", "1001", "--to", "joint")
     pack = ("pack", "--list", str(tmp_path / "list.csv"))
     for arguments, code in ((sheet, 0), (pack, 1)):
         done = clinic(*arguments, "--show", instance=house)

@@ -55,7 +55,7 @@ def isolated(text: str, dir_: str) -> Markup:
         return safe
     # Escaped above: only the digits get markup.
     marked = FIGURES.sub(lambda found: f'<bdi dir="ltr">{found[0]}</bdi>', str(safe))
-    return Markup(marked)  # noqa: S704  # nosec B704
+    return Markup(marked)  # noqa: S704 - see above  # nosec B704
 
 
 def day(value: str, locale: str) -> str:

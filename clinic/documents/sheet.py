@@ -4,7 +4,7 @@ Everything that may not be read is absent, not empty: steps are numbered afterwa
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
@@ -237,6 +237,6 @@ def _texts(thing: object) -> Iterator[Text]:
     elif isinstance(thing, tuple):
         for one in thing:
             yield from _texts(one)
-    elif hasattr(thing, "__dataclass_fields__"):
-        for field in fields(thing):  # type: ignore[arg-type]
+    elif is_dataclass(thing) and not isinstance(thing, type):
+        for field in fields(thing):
             yield from _texts(getattr(thing, field.name))

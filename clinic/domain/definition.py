@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from clinic.domain.audience import FLOWS, RECIPIENTS, About, Audience, Recipient, Scope, about_of, scope_of
 from clinic.domain.errors import DefinitionError
@@ -300,7 +300,6 @@ TOP: Final = set(
 )
 SECTION: Final = set("id title hint note audience about only per_partner show_if feeds new_page numbered block".split())
 ITEM: Final = set("id key label hint hint_key note type options from ids show lines min max width required red".split())
-INTS: Final = {"lines": LINES, "cols": 2, "open": OPEN_ROWS, "min": 10, "max": ANSWER_LENGTH, "width": 90}
 
 
 @dataclass(frozen=True)
@@ -609,7 +608,7 @@ class _Builder:
         return found
 
     def audience(self, holder: Data, default: Audience | None) -> Audience:
-        return self.word(holder, "audience", ("joint", "a", "b", "staff", "recipient"), default)  # type: ignore[return-value]
+        return cast("Audience", self.word(holder, "audience", ("joint", "a", "b", "staff", "recipient"), default))
 
     def make_section(self, data: Data, top: str, audience: Audience, abouts: tuple[About, ...]) -> Section:
         self.section, self.block = str(data.get("id", "?")), ""
@@ -653,14 +652,15 @@ class _Builder:
                 raise self.fail(f"a {kind} needs {name}")
         audience = self.audience(data, audience)
         only = self.word(data, "only", ("", "couple", "partner"), "")
-        about = self.word(data, "about", ("", "couple", "a", "b"), str(section.get("about", ""))) or None
+        said = self.word(data, "about", ("", "couple", "a", "b"), str(section.get("about", "")))
+        about = cast("About", said) if said else None
         partners = abouts != ("couple",) and "couple" not in (only, section.get("only"))
         if partners and (audience in ("a", "b", "joint") or about):
             raise self.fail("a record about one partner has only answers of that partner (recipient) and staff")
         per_partner = bool(section.get("per_partner"))
         if per_partner and (audience != "staff" or about):
             raise self.fail("a per_partner section has audience staff throughout, and no about of its own")
-        reader = _reader(audience, about)  # type: ignore[arg-type]
+        reader = _reader(audience, about)
         self.condition(section, reader, per_partner)
         key = f"{path}.{id_}"
         points = self.items(data, "points", key, 11)
@@ -687,7 +687,7 @@ class _Builder:
             fields=self.items(data, "fields", key, 12),
             nodes=self.items(data, "nodes", key, 12),
             show_if=self.condition(data, reader, per_partner),
-            about=about,  # type: ignore[arg-type]
+            about=about,
             only=only,
             prefill=self.word(data, "prefill", ("", *PREFILLS), ""),
             feeds=self.word(data, "feeds", ("", *FEEDS), str(section.get("feeds", ""))),

@@ -162,15 +162,6 @@ class Unprintable(ClinicError):
         super().__init__("refused_glyph", character=f"U+{ord(character):04X}", block=block)
 
 
-class TooLarge(ClinicError):
-    """A body above 4 MB."""
-
-    http = 413
-
-    def __init__(self) -> None:
-        super().__init__("too_large")
-
-
 class TooMany(ClinicError):
     """The throttle."""
 

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from clinic.domain.audience import Recipient
-from clinic.domain.facts import PARTNERS, Facts, Partner, other
+from clinic.domain.facts import PARTNERS, Facts, Partner
 from clinic.domain.homework import Task
 from clinic.domain.suggest import Suggestions
 from clinic.domain.tables import Even, Tables
@@ -137,8 +137,3 @@ def _words(cycle: Mapping[str, str], even: Even) -> Finding | None:
     counts: dict[Partner, int] = {who: len(cycle.get(f"{who}_does", "").split()) for who in PARTNERS}
     found = _of("words", counts, even.words)
     return found if found and found.fewer and found.more >= even.times * found.fewer else None
-
-
-def swapped(found: Finding) -> Finding:
-    """The same finding with the partners swapped."""
-    return Finding(found.kind, other(found.about), found.b, found.a)

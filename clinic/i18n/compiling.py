@@ -97,8 +97,3 @@ def _fresh(target: Path, made_from: int) -> bool:
     except FileNotFoundError:
         return False
     return there.st_mtime_ns == made_from and there.st_ctime_ns >= Path(__file__).stat().st_mtime_ns
-
-
-def compile_all(root: Path) -> list[Path]:
-    """Compile every catalogue below translations/."""
-    return [compile_po(po) for po in sorted(root.glob("*/LC_MESSAGES/*.po"))]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
 from typing import Final
-from xml.etree import ElementTree as ET  # noqa: S405  # nosec B405 - to write; defusedxml reads
+from xml.etree import ElementTree as ET  # nosec B405 # to write; defusedxml reads
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse

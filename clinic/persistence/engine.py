@@ -173,8 +173,9 @@ def _reading(connection: Any, _: object) -> None:
 
 def _tell(connection: Connection) -> None:
     told = connection.get_execution_options().get(TOLD)
-    if told is not None:  # past the guard: it is no statement of anybody's
-        connection.connection.driver_connection.execute(_TELL, told)  # type: ignore[union-attr]
+    if told is not None:
+        driver: Any = connection.connection.driver_connection  # past the guard: it is no statement of anybody's
+        driver.execute(_TELL, told)
 
 
 def _begin(connection: Connection) -> None:

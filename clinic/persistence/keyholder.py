@@ -399,12 +399,8 @@ class Keyholder(SystemKeys):
         return views, closed
 
     # ------------------------------------------------------------------ sheets that wait for the press
-    def item_new(self, item_id: UUID) -> tuple[bytes, PressKey]:
-        """A key for a new press item, and the row to store with it."""
-        return self._press.new(item_id)
-
     def items_new(self, item_ids: Sequence[UUID]) -> list[tuple[bytes, PressKey]]:
-        """The same for many."""
+        """Keys for new press items, and the row to store with each."""
         return [self._press.new(one) for one in item_ids]
 
     def item_key(self, item_id: UUID, token: UUID) -> bytes:

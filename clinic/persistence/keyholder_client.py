@@ -195,11 +195,6 @@ class KeyholderClient:
         return dict(self._call("office_open", id_, sealed))
 
     # ------------------------------------------------------------------ sheets that wait for the press
-    def item_new(self, item_id: UUID) -> tuple[bytes, PressKey]:
-        """As `Keyholder.item_new`."""
-        key, row = self._call("item_new", item_id)
-        return bytes(key), row
-
     def items_new(self, item_ids: Sequence[UUID]) -> list[tuple[bytes, PressKey]]:
         """As `Keyholder.items_new`."""
         return [(key, row) for key, row in self._call("items_new", list(item_ids))]

@@ -40,6 +40,7 @@ CLAIMED: Final = "clinic_claimed"  # the channel on which a machine says that it
 SEARCH: Final = f"{SCHEMA},pg_catalog,pg_temp"
 STALLED: Final = 30  # s without a sign of life of the worker that has a job
 
+# No more than our own constant is put in.
 _FUNCTIONS: Final = f"SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = '{SCHEMA}'::regnamespace"  # noqa: S608  # nosec B608
 _VERSION: Final = select(func.obj_description(func.to_regnamespace(SCHEMA), "pg_namespace"))
 

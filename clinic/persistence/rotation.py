@@ -119,7 +119,7 @@ def _wrap_anew(settings: Settings, opener: Opener) -> int:
         if engine.dialect.name == "sqlite":
             # What was overwritten must not stay in the log beside the file.
             with closing(engine.raw_connection()) as connection:
-                connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
         engine.dispose()
     if kept.earlier:

@@ -166,7 +166,7 @@ def _condition(scope: Scope, model: type[Base]) -> ColumnElement[bool]:
         return _seen(scope, Case)
     if model in (Part, Autosave):
         return _of_record(scope, model.record_id)
-    return _of_case(scope, model.case_id)  # type: ignore[attr-defined]
+    return _of_case(scope, model.case_id)  # type: ignore[attr-defined]  # all others name their case
 
 
 @lru_cache(maxsize=64)

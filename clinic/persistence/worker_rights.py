@@ -49,9 +49,9 @@ BEGIN
     THEN RETURN NEW; END IF;
     RAISE EXCEPTION '{SAYS}';
 END
-"""  # noqa: S608  # nosec B608 (only our own constants are put in)
+"""  # noqa: S608 - our own constants  # nosec B608
 _THERE: Final = (
-    f"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = '{GROUP}') AND to_regclass('press_item') IS NOT NULL"  # noqa: S608  # nosec B608
+    f"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = '{GROUP}') AND to_regclass('press_item') IS NOT NULL"  # noqa: S608 - as above  # nosec B608
 )
 _STEPS: Final = (
     f"CREATE OR REPLACE FUNCTION {GUARD}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER {_SEARCH} AS $${_BODY}$$",

@@ -216,11 +216,12 @@ def _steady(around: Sequence[Any]) -> bool:
 
 def _side(line: Any) -> Side | None:
     """The side of the line that its first or last letter keeps to."""
-    style, start, end = line.style, "left", "right"
+    style = line.style
+    sides: dict[str, Side] = {"start": "left", "end": "right", "left": "left", "right": "right", "center": "center"}
     if style["direction"] == "rtl":
-        start, end = end, start
+        sides |= {"start": "right", "end": "left"}
     align = style["text_align_all"] if style["text_align_last"] == "auto" else style["text_align_last"]
-    return {"start": start, "end": end, "left": "left", "right": "right", "center": "center"}.get(align)  # type: ignore[return-value]
+    return sides.get(align)
 
 
 def _atoms(box: Any) -> Iterator[Any]:

@@ -18,7 +18,7 @@ from clinic.persistence.models import Account, Passkey, RecoveryCode, Throttle
 from clinic.persistence.store import Store
 from clinic.services import passwords, sessions
 from clinic.services.sessions import Actor, actor, sign_in_name, sign_out
-from clinic.services.unit_of_work import ident, unit_of_work
+from clinic.services.unit_of_work import changed, ident, unit_of_work
 
 __all__ = [
     "ADMIN", "DEMO", "PASSWORD_LENGTH", "Actor", "Person", "actor", "change_password", "create", "create_account",
@@ -140,7 +140,7 @@ def change_password(store: Store, token: str, password: str, new: str, address: 
     hashed = passwords.hashed(store, new)
     with unit_of_work(store, write=True) as session:
         mine = (Account.id == found.account.id) & (Account.password == found.account.password)
-        if not sessions.changed(session, update(Account).where(mine).values(password=hashed, temporary=False)):
+        if not changed(session, update(Account).where(mine).values(password=hashed, temporary=False)):
             raise SignIn  # it was changed meanwhile
         sessions.end_all(session, found.account.id, but=found.row.id)
         audit.note(session, "account.password_set", account=found.account.id, actor=found.account.id)

@@ -8,6 +8,7 @@ rows are written, and only then the file leaves. A sheet that was refused and on
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
 from typing import Any, Final, Literal
 from uuid import UUID, uuid4
@@ -45,6 +46,7 @@ PICKED: Final = "picked"
 _Key = tuple[UUID, bytes, PressKey]  # of a new item: its id, its key, the row to store
 _batch: Any = PressBatch.__table__
 _item: Any = PressItem.__table__
+_press_key: Any = PressKey.__table__
 
 
 class PacksWaiting(ClinicError):
@@ -202,7 +204,7 @@ def _store(store: Store, token: str, slip: Slip, sheets: Sequence[_Sheet]) -> No
         _bounded(store, connection, account)
         connection.execute(insert(_batch), row)
         connection.execute(insert(_item), items)
-        connection.execute(insert(PressKey.__table__), keys)  # type: ignore[arg-type]
+        connection.execute(insert(_press_key), keys)
         press_jobs.announce(connection, [one.item_id for one in sheets])
 
 
@@ -368,7 +370,7 @@ def _picked(
         refused = {one.n for one in leaving if not _stands(store, token, one, print_when)}
         if not refused:
             picked = replace(slip, gone=tuple(sorted(gone)))
-            refused = _noted(store, token, leaving, lambda session: _pick(store, session, picked, keep))  # noqa: B023
+            refused = _noted(store, token, leaving, partial(_pick, store, slip=picked, keep=keep))
         if not refused:
             return _handed(picked, leaving, files)
         gone |= refused
@@ -432,7 +434,7 @@ def _may(store: Store, token: str, one: Entry) -> bool:
 def _pick(store: Store, session: Session, slip: Slip, keep: bool) -> None:
     """In the transaction of the rows: it is collected, once. Raises Conflict."""
     audit.note(session, "pack.collected")
-    scope: Any = session.scope  # type: ignore[attr-defined]
+    scope: Any = session.scope  # type: ignore[attr-defined]  # every unit of work is a ScopedSession
     this = (_batch.c.id == slip.batch, _batch.c.account_id == scope.account, _batch.c.state == OPEN)
     if keep:
         values = {"state": PICKED, "ends": store.clock() + KEPT, "sealed": slips.sealed(store, scope.account, slip)}

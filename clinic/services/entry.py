@@ -22,8 +22,6 @@ from clinic.persistence.store import Store
 from clinic.services import records, throttle
 from clinic.services.unit_of_work import current, unit_of_work
 
-Content = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Found:

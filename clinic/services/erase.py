@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from clinic.domain.audience import CASE_SCOPES, Scope
+from clinic.domain.audience import CASE_SCOPES, Scope, scope_of
 from clinic.domain.errors import Refused, SecondPerson
 from clinic.persistence import audit, press_queue, sealing
 from clinic.persistence.engine import BUSY
@@ -53,7 +53,7 @@ def person(store: Store, token: str, case_id: str, whom: Person, request: str) -
     with unit_of_work(store, token, write=True, unscoped="erase") as session:
         view, row = _open(store, session, token, case_id, whom, request)
         known = retention.kept(row, view.open_card(row), store.settings.retention_years)
-        scopes: tuple[Scope, ...] = (whom,) if known.duty(store.today()) else (whom, f"staff_{whom}")  # type: ignore[assignment]
+        scopes: tuple[Scope, ...] = (whom,) if known.duty(store.today()) else (whom, scope_of("staff", whom))
         keys = [view.key_of(scope) for scope in scopes if scope in _scopes(view)]
         erasures.add(store.keyholder, store.settings, view.case_id, whom, keys, store.today())
         carry_out(store, session, view, row, whom, keys)

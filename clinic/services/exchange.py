@@ -248,20 +248,10 @@ def taken(data: bytes, tag: str) -> list[Unit]:
 
 
 # --------------------------------------------------------------------------- the overlay
-def bring(store: Store, token: str, tag: str, data: bytes) -> Incoming:
-    """What an uploaded file would do. Writes nothing. Raises Denied, BadUpload."""
-    _allowed(store, token, tag)
-    return compare(store, token, tag, taken(data, tag))
-
-
-def _allowed(store: Store, token: str, tag: str) -> None:
-    if tag not in overlay.rights(store, token):
-        raise Denied
-
-
 def compare(store: Store, token: str, tag: str, units: Iterable[Unit]) -> Incoming:
     """What the units of a file would do to a language as it is now. Writes nothing. Raises Denied."""
-    _allowed(store, token, tag)
+    if tag not in overlay.rights(store, token):
+        raise Denied
     entries: dict[Domain, Mapping[str, Entry]] = {domain: overlay.entries(store, tag, domain) for domain in DOMAINS}
 
     @cache  # asked for with the first conflict, once for all

@@ -358,7 +358,7 @@ def _keep_basis(store: Store, session: Session, view: KeyView, basis: str) -> UU
 
 
 def _purpose(text: str) -> Purpose:
-    return text  # type: ignore[return-value]
+    return text  # type: ignore[return-value]  # "export:" and a scope: mypy cannot read that from the text
 
 
 def _known(person: str, format_: str) -> None:
@@ -405,4 +405,4 @@ def by_code(
         raise Usage(f"There is no language {locale} here.")
     if person == "joint":
         return of_both(store, token, str(found), format_, locale, basis)
-    return of_person(store, token, str(found), person, format_, locale)  # type: ignore[arg-type]
+    return of_person(store, token, str(found), person, format_, locale)  # type: ignore[arg-type]  # it refuses others

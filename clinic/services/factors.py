@@ -21,7 +21,7 @@ from clinic.persistence.store import Store
 from clinic.services import passkeys, sessions
 from clinic.services.passkeys import NAME_LENGTH, PRODUCT, Party
 from clinic.services.sessions import Found
-from clinic.services.unit_of_work import unit_of_work
+from clinic.services.unit_of_work import changed, unit_of_work
 
 __all__ = [
     "Factor", "Party", "Totp", "add_passkey", "begin_totp", "confirm_by_code", "confirm_totp", "listing",
@@ -94,7 +94,7 @@ def confirm_totp(store: Store, token: str, code: str, pending: str, address: str
     def use(session: Session) -> str:
         _still_none(session, found)
         claim = update(Account).where(Account.id == account, Account.totp_step < (step or 0))
-        done = step is not None and sessions.changed(session, claim.values(totp=sealed, totp_step=step))
+        done = step is not None and changed(session, claim.values(totp=sealed, totp_step=step))
         return TOTP if done else ""
 
     try:
@@ -187,10 +187,10 @@ def remove(store: Store, token: str, factor: str) -> None:
             session.execute(delete(RecoveryCode).where(RecoveryCode.account_id == account))
         elif factor == TOTP:
             gone = update(Account).where(Account.id == account, Account.totp.is_not(None)).values(totp=None)
-            _or_not_found(sessions.changed(session, gone))
+            _or_not_found(changed(session, gone))
         else:
             key = delete(Passkey).where(Passkey.id == _bytes(factor), Passkey.account_id == account)
-            _or_not_found(sessions.changed(session, key))
+            _or_not_found(changed(session, key))
         session.expire_all()
         # Looked at after it went: two that go at once leave one.
         if sessions.required(store) and not sessions.has_factor(session, session.get_one(Account, account)):

@@ -112,15 +112,17 @@ def used(store: Store, token: str, party: Party, there: Iterable[Passkey], respo
     except (Invalid, binascii.Error, ValueError, KeyError, TypeError):
         return None
     row = next((one for one in there if one.id == named), None)
-    for challenge in _challenges(store, token, "get", store.clock()) if row else ():
+    if row is None:
+        return None
+    for challenge in _challenges(store, token, "get", store.clock()):
         try:
             found = verify_authentication_response(
                 credential=asked,
                 expected_challenge=challenge,
                 expected_rp_id=party.id,
                 expected_origin=party.origin,
-                credential_public_key=row.public_key,  # type: ignore[union-attr]
-                credential_current_sign_count=row.sign_count,  # type: ignore[union-attr]
+                credential_public_key=row.public_key,
+                credential_current_sign_count=row.sign_count,
                 require_user_verification=True,
             )
         except (WebAuthnException, binascii.Error, ValueError, KeyError, TypeError):

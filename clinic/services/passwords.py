@@ -114,7 +114,7 @@ def _made_of(letters: str, words: Iterable[str]) -> bool:
 @cache
 def _common() -> frozenset[str]:
     """Some 30,000 passwords of leaked lists, as zxcvbn ships them. Read when first needed: they are large."""
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
     found = FREQUENCY_LISTS["passwords"]
     return frozenset(found.split(",") if isinstance(found, str) else found)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from clinic import resources
 from clinic.domain.audience import Recipient
-from clinic.domain.errors import NotFound, Usage
+from clinic.domain.errors import Usage
 from clinic.domain.print_job import PrintJob
 from clinic.services import blank_cache
 from clinic.services.blank_cache import Blank, Blanks
@@ -125,14 +125,12 @@ def _of_case(
     store = Store.attach(settings, prompt=sys.stdin.isatty())
     try:
         with terminal.signed_in(store, account, file) as token:
-            case_id = next((one.id for one in cases.caseload(store, token) if one.code == code), None)
-            if case_id is None:
-                raise NotFound
-            found = print_sheet.opened(store, token, case_id, job, settings.print_when)
-            shown = preflight.of(store, case_id, found, settings.print_when)
-            say(preflight.line(code, [(found.job, shown)]))
+            case = cases.find(store, token, code)
+            found = print_sheet.opened(store, token, case.id, job, settings.print_when)
+            shown = preflight.of(store, case.id, found, settings.print_when)
+            say(preflight.line(case.code, [(found.job, shown)]))
             if show:
                 return b""
-            return print_sheet.filled(store, press, token, case_id, job, settings.print_when, shown.seen).pdf
+            return print_sheet.filled(store, press, token, case.id, job, settings.print_when, shown.seen).pdf
     finally:
         store.close()

@@ -29,7 +29,7 @@ from clinic.persistence.store import Store
 from clinic.services import records_parts as parts
 from clinic.services import spoken, wordings
 from clinic.services.records_parts import Form, Opened, RecordView
-from clinic.services.unit_of_work import current, ident, unit_of_work
+from clinic.services.unit_of_work import changed, current, ident, unit_of_work
 from clinic.services.wordings import Wording
 
 ADDENDUM: Final = "addendum"  # the shipped definition of an addendum
@@ -468,13 +468,9 @@ def _typed_day(store: Store, found: Opened, checked: Checked) -> dict[str, str]:
 
 def _advance(store: Store, session: Session, view: KeyView, one: Opened, rev: int, signed: bool) -> None:
     """Compare and set: the row takes the next revision if it still has the one that was read."""
-    moved = session.execute(
-        update(Record)
-        .where(Record.id == one.row.id, Record.rev == rev, Record.signed.is_(False))
-        .values(rev=one.head.rev, head=view.seal_head(one.head), signed=signed, touched_on=store.today())
-        .execution_options(synchronize_session=False)
-    )
-    if moved.rowcount != 1:  # type: ignore[attr-defined]
+    mine = update(Record).where(Record.id == one.row.id, Record.rev == rev, Record.signed.is_(False))
+    values = {"rev": one.head.rev, "head": view.seal_head(one.head), "signed": signed, "touched_on": store.today()}
+    if not changed(session, mine.values(values)):
         raise Conflict
     session.refresh(one.row)
 

@@ -270,7 +270,7 @@ def drop_typing(session: Session, one: Opened, account: UUID, tab: str | None = 
     """Delete what this account has typed, in one tab or in all; whether there was anything."""
     mine = delete(Autosave).where(Autosave.record_id == one.row.id, Autosave.account_id == account)
     gone = session.execute(mine if tab is None else mine.where(Autosave.tab == tab))
-    return bool(gone.rowcount)  # type: ignore[attr-defined]
+    return bool(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE has a CursorResult
 
 
 def touch(store: Store, session: Session, view: KeyView, definition: Definition) -> None:

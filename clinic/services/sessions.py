@@ -10,10 +10,10 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CursorResult, delete, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from clinic.domain.errors import Locked, NotFound, SignIn, StepUp
@@ -24,7 +24,7 @@ from clinic.persistence.session_limits import ABSOLUTE, FILE, FRESH, all_over, a
 from clinic.persistence.store import Store
 from clinic.services import passkeys, passwords, throttle
 from clinic.services.passkeys import Party
-from clinic.services.unit_of_work import ident, unit_of_work
+from clinic.services.unit_of_work import changed, ident, unit_of_work
 
 TOKEN_BYTES: Final = 32
 AGENT_LENGTH: Final = 60
@@ -373,12 +373,6 @@ def use_code(store: Store, session: Session, account: UUID, code: str) -> str:
     kept = store.keyholder.code_hash(typed.upper().translate(BASE32))
     gone = delete(RecoveryCode).where(RecoveryCode.hash == kept, RecoveryCode.account_id == account)
     return "code" if changed(session, gone) else ""
-
-
-def changed(session: Session, statement: Any) -> bool:
-    """Run an UPDATE or DELETE of one row; whether it met it."""
-    done = session.execute(statement, execution_options={"synchronize_session": False})
-    return cast("CursorResult[Any]", done).rowcount == 1
 
 
 def check_password(store: Store, found: Found, password: str, address: str = "") -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final, cast
 from uuid import UUID
 
+from sqlalchemy import CursorResult
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -85,6 +86,12 @@ def unit_of_work(
             _alone(store, book)
         if write or _TOGETHER.get() is None:
             audit.remember(book)
+
+
+def changed(session: Session, statement: Any) -> bool:
+    """Run an UPDATE or DELETE of one row; whether it met it."""
+    done = session.execute(statement, execution_options={"synchronize_session": False})
+    return cast("CursorResult[Any]", done).rowcount == 1
 
 
 @contextmanager

@@ -155,7 +155,7 @@ def _case(session: Session, keyholder: Keyholder, case: Case, accounts: list[UUI
     yield from _value(hashes, "card", case.id, None, case.card, "its card", lambda: main.open_card(case))
     for row in session.scalars(select(Record).where(Record.case_id == case.id).order_by(Record.id)):
         what = f"record {row.id}"
-        yield from _value(hashes, "head", row.id, None, row.head, f"the head of {what}", lambda: main.open_head(row))  # noqa: B023
+        yield from _value(hashes, "head", row.id, None, row.head, f"the head of {what}", partial(main.open_head, row))
         head = _head(main, row)
         for part in session.scalars(select(Part).where(Part.record_id == row.id)):
             view = _holder(views, part.key_id)

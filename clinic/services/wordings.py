@@ -24,9 +24,6 @@ class Wording:
         return as_said(definition, self.words) if self.locale else definition
 
 
-NONE = Wording("", {})
-
-
 def to_seal(definition: Definition, about: About, locale: str, books: Books) -> dict[Scope, dict[str, Any]]:
     """What goes into each part of a record that is finished in this language; empty for most kinds."""
     if definition.kind not in SEALED:

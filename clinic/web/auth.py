@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from flask import Blueprint, current_app, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from flask import session as page
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -17,7 +17,7 @@ from clinic.domain.errors import ClinicError, Denied, Invalid, SignIn, TooMany
 from clinic.services import accounts, factors, records, sessions
 from clinic.web import homework, kept_post, passkeys, session
 from clinic.web.clinic import store
-from clinic.web.doors import back, home
+from clinic.web.doors import back, home, page_at
 from clinic.web.kept_post import KeptPost
 from clinic.web.session import actor, token
 
@@ -285,7 +285,7 @@ def record_of(path: str) -> str:
     from werkzeug.exceptions import HTTPException
 
     try:
-        endpoint, values = current_app.create_url_adapter(request).match(path, "POST")  # type: ignore[union-attr]
+        endpoint, values = page_at(path, "POST")
     except HTTPException:
         return ""
     return str(values["record_id"]) if endpoint == "records.save" else ""

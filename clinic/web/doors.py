@@ -5,8 +5,9 @@ The order of what is asked stands in `gate`.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from flask import Flask, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -284,7 +285,12 @@ def back(path: str) -> str:
     if path.startswith(("//", "/\\")) or not path.startswith("/"):
         return home()
     try:
-        current_app.create_url_adapter(request).match(path, "GET")  # type: ignore[union-attr]
+        page_at(path)
     except HTTPException:
         return home()
     return path
+
+
+def page_at(path: str, method: str = "GET") -> tuple[str, Mapping[str, Any]]:
+    """The endpoint behind an address of ours, and the values in it. Raises HTTPException: there is none."""
+    return current_app.create_url_adapter(request).match(path, method)  # type: ignore[union-attr]  # a request is there

@@ -6,7 +6,7 @@ one field. What was typed goes first, sealed: into the autosave of its record, e
 
 from typing import Any
 
-from flask import Blueprint, current_app, make_response, redirect, render_template, request
+from flask import Blueprint, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.exceptions import HTTPException
@@ -16,7 +16,7 @@ from clinic.domain.errors import ClinicError, Invalid, SignIn, TooMany
 from clinic.services import sessions
 from clinic.web import auth, csrf, kept_post, passkeys, session
 from clinic.web.clinic import store
-from clinic.web.doors import back, first_layer
+from clinic.web.doors import back, first_layer, page_at
 from clinic.web.kept_post import KeptPost
 from clinic.web.session import token
 
@@ -158,7 +158,7 @@ def _autosaved(post: KeptPost) -> bool:
 def _landing(at: str) -> str:
     """The address to come back to; the staff layer has closed."""
     try:
-        endpoint, values = current_app.create_url_adapter(request).match(back(at), "GET")  # type: ignore[union-attr]
+        endpoint, values = page_at(back(at))
     except HTTPException:
         return at
     return first_layer(values["case_id"]) if endpoint in CLOSES else at
@@ -166,7 +166,7 @@ def _landing(at: str) -> str:
 
 def _couples_own(at: str, found: sessions.State) -> bool:
     try:
-        endpoint, values = current_app.create_url_adapter(request).match(at, "GET")  # type: ignore[union-attr]
+        endpoint, values = page_at(at)
     except HTTPException:
         return False
     return endpoint == session.COUPLE_PAGE and sessions.shows(store(), found, values["case_id"])

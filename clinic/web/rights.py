@@ -85,7 +85,7 @@ def erase_(case_id: object) -> ResponseReturnValue:
         return redirect(url_for("rights.due"), 303)
     if partner not in ("a", "b"):
         raise NotFound
-    if erase.person(store(), token(), str(case_id), partner, asked):  # type: ignore[arg-type]
+    if erase.person(store(), token(), str(case_id), partner, asked):  # type: ignore[arg-type]  # one of the two, see above
         flash(_("Erased, with what staff noted. Now look at the texts below: they may still tell of this person."))
     else:
         flash(_("Erased. What staff noted is kept, because there is a duty to keep it. Now look at the texts below."))

@@ -4,41 +4,34 @@ From the request to the last byte, without a network: session, rights, form, cac
 thread worked: other programs on the machine do not lengthen it.
 """
 
-import io
 import re
-import tempfile
 from collections.abc import Iterator
-from contextlib import redirect_stderr
+from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from time import thread_time
 
-from clinic import config
 from clinic.app import create_app
-from clinic.persistence.store import Store
 from clinic.press import fonts
 from clinic.press.press import Press
 from clinic.services import accounts
-from clinic.services.instance import init_instance
 from tests.benchmarks import pages
-from tests.benchmarks.harness import Bar, Missing, Row, Run, alone, row
+from tests.benchmarks.caseload import PASSWORD, empty
+from tests.benchmarks.harness import Bar, Missing, Row, Run, alone, row, scratch
 
-PASSWORD = "only for this benchmark 1"
 PAPER = {"locale": "en", "beside": "", "paper": "a4", "size": "normal", "ink": "full", "do": "print"}
 TIMES = 5  # requests in a round
 
 
 def bench(how: Run) -> Iterator[Row]:
     """ms of the request that finds its sheet, beside a page that is only shown."""
-    with tempfile.TemporaryDirectory() as folder, redirect_stderr(io.StringIO()):  # the log is written, not shown
-        (Path(folder) / "fonts").symlink_to(fonts.folder())
-        settings = config.load(Path(folder) / "i", {"CLINIC_CACHE_PATH": folder})
-        init_instance(settings, factors=False)
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch())
+        (folder / "fonts").symlink_to(fonts.folder())
+        store = stack.enter_context(empty(folder / "i", alone=True, CLINIC_CACHE_PATH=str(folder)))
         press = Press()
-        store = Store.open(settings)
         try:
             accounts.create_account(store, "ana", PASSWORD)
-            client = create_app(settings, store, press).test_client()
+            client = create_app(store.settings, store, press).test_client()
             client.set_cookie("clinic_session", accounts.sign_in(store, "ana", PASSWORD))
             shown = client.get("/help").get_data(as_text=True)
             found = re.search(r'name="csrf_token" value="([^"]+)"', shown)
@@ -57,7 +50,6 @@ def bench(how: Run) -> Iterator[Row]:
             took = replace(how, clock=thread_time).figures(works, {"kept": TIMES})["kept"]
         finally:
             press.stop()
-            store.close()
     yield row("blank.from_cache", took, bar=Bar("value", "<=", 5), note=f"the first, drawn: {first:.0f} ms")
 
 

@@ -12,6 +12,7 @@ import itertools
 import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -113,6 +114,18 @@ def build(
             with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT", unscoped="verify") as plain:
                 plain.exec_driver_sql("ANALYZE")
         return Caseload(settings, model.case, model.draft, model.signed, cases_in_all, cases_in_all * RECORDS)
+    finally:
+        store.close()
+
+
+@contextmanager
+def empty(folder: Path, alone: bool = False, **environment: str) -> Iterator[Store]:
+    """A new clinic without people. Its keyholder is a process of its own as when it is served, or `alone` in this."""
+    settings = config.load(folder, environment)
+    init_instance(settings, factors=False)
+    store = Store.open(settings) if alone else Store.attach(settings)
+    try:
+        yield store
     finally:
         store.close()
 

@@ -7,28 +7,24 @@ when nothing else runs.
 """
 
 import random
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import cycle
-from pathlib import Path
 
 from sqlalchemy import update
 
-from clinic import config
 from clinic.domain.code import new_code
 from clinic.domain.errors import NotFound
 from clinic.persistence.models import Throttle
 from clinic.persistence.store import Store
 from clinic.services import accounts, cases, entry, prints
 from clinic.services.cases import PartnerCard
-from clinic.services.instance import init_instance
 from clinic.services.prints import PrintJob
 from clinic.services.unit_of_work import unit_of_work
-from tests.benchmarks.harness import Figure, Row, Run, alone, row
+from tests.benchmarks.caseload import PASSWORD, empty
+from tests.benchmarks.harness import Figure, Row, Run, alone, row, scratch
 
-PASSWORD = "only for this benchmark 1"
 UNKNOWN = "unknown"
 LEAST = 40  # rounds
 OTHERS = 200  # prints of the own case, so that the table is not empty
@@ -36,14 +32,8 @@ OTHERS = 200  # prints of the own case, so that the table is not empty
 
 def bench(how: Run) -> Iterator[Row]:
     """ms of each refusal, in the order of a shuffled list; each beside the code that nobody ever had."""
-    with tempfile.TemporaryDirectory() as folder:
-        settings = config.load(Path(folder) / "i", {})
-        init_instance(settings, factors=False)
-        store = Store.attach(settings)
-        try:
-            found = {name: Figure.of(times) for name, times in measured(store, max(how.rounds, LEAST)).items()}
-        finally:
-            store.close()
+    with scratch() as folder, empty(folder / "i") as store:
+        found = {name: Figure.of(times) for name, times in measured(store, max(how.rounds, LEAST)).items()}
     for name, figure in found.items():
         peer = None if name == UNKNOWN else (UNKNOWN, found[UNKNOWN])
         yield row(f"codes.{name.replace(' ', '_')}", figure, peer=peer)

@@ -20,7 +20,7 @@ def bench(how: Run) -> Iterator[Row]:
     from tests.benchmarks import far_bench
 
     for workers in WORKERS:
-        found = far_bench.run(SHEETS, workers, EVERY, False, LONGEST)
+        found = far_bench.run(SHEETS, workers, EVERY, LONGEST, hosts=False, light=False)
         name, note = f"far.{SHEETS}_over_{workers}", f"{found['killed']} killed, {found['states']}"
         yield row(f"{name}.distinct", found["distinct"], "count", bar=Bar("value", ">=", SHEETS), note=note)
         for what in ("double", "lost"):

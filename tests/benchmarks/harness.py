@@ -7,14 +7,16 @@ is missing; a row is never filled with a guess.
 
 import argparse
 import gc
+import io
 import json
 import os
 import platform
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import import_module, metadata
@@ -252,6 +254,13 @@ def main(benchmarks: Mapping[str, str], words: Iterable[str] | None = None) -> i
 def alone(name: str, place: str) -> None:
     """The door of one file: `python -m tests.benchmarks.NAME`."""
     sys.exit(main({name: place}))
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder that is gone afterwards. What is logged meanwhile is written, not shown."""
+    with tempfile.TemporaryDirectory() as folder, redirect_stderr(io.StringIO()):
+        yield Path(folder)
 
 
 # ---------------------------------------------------------------- memory

@@ -6,16 +6,14 @@ Blank and given sheets: the children are used again. Filled: each recipient has 
 ends. Chromium gets the same documents in the same order.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import cycle, islice
 
 from clinic.domain.page import Page
-from clinic.press.press import Press
 from tests.benchmarks import pages, peers
 from tests.benchmarks.harness import Act, Bar, Figure, Row, Run, main, row
-from tests.benchmarks.sheet_bench import fresh
 
 WORKERS = 2
 SHEETS = 24
@@ -31,7 +29,7 @@ def speed(how: Run) -> Iterator[Row]:
         press = stack.enter_context(pages.press())
         works: dict[str, Act] = {
             "reused_child": lambda: [press.blank(page) for page in plain],
-            "fresh_child": lambda: [fresh(press, page) for page in plain],
+            "fresh_child": lambda: [pages.fresh(press, page) for page in plain],
         }
         if not missing:
             chromium = stack.enter_context(peers.Warm())
@@ -57,7 +55,7 @@ def throughput(how: Run) -> Iterator[Row]:
     with pages.press() as press, ThreadPoolExecutor(WORKERS) as threads:
         works: dict[str, Act] = {
             "reused": lambda: list(threads.map(press.blank, plain)),
-            "readers": lambda: list(threads.map(reader(press), _in_threes(filled))),
+            "readers": lambda: list(threads.map(lambda three: pages.fresh(press, *three), _in_threes(filled))),
         }
         if missing:
             found = how.costs(works)
@@ -75,16 +73,6 @@ def throughput(how: Run) -> Iterator[Row]:
         ):
             peer = ("Chromium, 2 warm pages", speeds[theirs]) if theirs in speeds else None
             yield row(f"{which}.{name}", speeds[ours], "1/s", peer, Bar("faster", ">=", least), note=missing)
-
-
-def reader(press: Press) -> Callable[[Sequence[Page]], list[bytes]]:
-    """What draws the sheets of one recipient, in a child that then ends."""
-
-    def draw(sheets: Sequence[Page]) -> list[bytes]:
-        with press.child() as child:
-            return [press.pdf(page, child) for page in sheets]
-
-    return draw
 
 
 def _in_threes(sheets: list[Page]) -> list[list[Page]]:

@@ -4,12 +4,10 @@ python -m tests.benchmarks.overlay_bench [--rounds 60]
 """
 
 import shutil
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from clinic import config, resources
+from clinic import resources
 from clinic.domain.definition import Text
 from clinic.i18n.catalogue import catalogue
 from clinic.i18n.po import Message, rendered
@@ -17,12 +15,11 @@ from clinic.persistence.keyview import request
 from clinic.persistence.store import Store
 from clinic.services import accounts, overlay, spoken
 from clinic.services.definitions import definitions
-from clinic.services.instance import init_instance
-from tests.benchmarks.harness import Bar, Figure, Row, Run, alone, row
+from tests.benchmarks.caseload import PASSWORD, empty
+from tests.benchmarks.harness import Bar, Figure, Row, Run, alone, row, scratch
 
 MESSAGES = 15_000
 LEAST = 20  # rounds
-PASSWORD = "only for this benchmark 1"
 TITLE = definitions()["our_cycle"].title
 PAGE = "Worksheets and handouts"
 
@@ -42,41 +39,41 @@ def large(folder: Path, messages: int) -> None:
 def bench(how: Run) -> Iterator[Row]:
     """ms until a process speaks the new words."""
     usual = resources.translations
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch() as folder:
         try:
-            large(Path(folder) / "translations", MESSAGES)
-            settings = config.load(Path(folder) / "i", {})
-            init_instance(settings, factors=False)
-            store = Store.attach(settings)
-            try:
-                found = measured(store, max(how.rounds, LEAST))
-            finally:
-                store.close()
+            large(folder / "translations", MESSAGES)
+            with empty(folder / "i") as store:
+                found = measured(store, how)
         finally:
             resources.translations = usual
     for name, times in found.items():
         yield row(f"overlay.{name}", Figure.of(times), bar=Bar("value", "<=", 5) if "edit" in name else None)
 
 
-def measured(store: Store, rounds: int) -> dict[str, list[float]]:
-    """How long each took, by what happened."""
+def measured(store: Store, how: Run) -> dict[str, list[float]]:
+    """ms that each took, by what happened."""
+    rounds = max(how.rounds, LEAST)
+
+    def took() -> float:
+        return how.seconds(lambda: _spoken(store)) * 1000
+
     for name, role in (("admin", "admin"), ("tom", "translator")):
         accounts.create_account(store, name, PASSWORD, role=role)
     token = accounts.sign_in(store, "tom", PASSWORD)
     boss, tom = accounts.sign_in(store, "admin", PASSWORD), accounts.find(store, "tom").id
     overlay.grant(store, boss, tom, "es")
     known = Text("bench.block7.label", "English sentence 7 of many")
-    found: dict[str, list[float]] = {"from_file": [_took(lambda: _spoken(store))]}
+    found: dict[str, list[float]] = {"from_file": [took()]}
     overlay.propose(store, token, "es", "handouts", TITLE.key, {"": "Nuestro ciclo"}, 0)
     overlay.propose(store, token, "es", "messages", PAGE, {"": "Hojas"}, 0)
     _spoken(store)  # the English of the program is read once
     assert len(spoken.entries(store, "es", "handouts")) > rounds
     for number in range(1, rounds + 1):
         overlay.propose(store, token, "es", "handouts", TITLE.key, {"": f"Ciclo {number}"}, number)
-        found.setdefault("edit_of_handout", []).append(_took(lambda: _spoken(store)))
+        found.setdefault("edit_of_handout", []).append(took())
         overlay.propose(store, token, "es", "messages", PAGE, {"": f"Hojas {number}"}, number)
-        found.setdefault("edit_of_page", []).append(_took(lambda: _spoken(store)))
-        found.setdefault("unchanged", []).append(_took(lambda: _spoken(store)))
+        found.setdefault("edit_of_page", []).append(took())
+        found.setdefault("unchanged", []).append(took())
     assert spoken.book(store, "es").text(known) == "Frase 7 de muchas"
     assert spoken.book(store, "es").text(TITLE) == f"Ciclo {rounds}"
     return found
@@ -86,12 +83,6 @@ def _spoken(store: Store) -> None:
     with request():
         spoken.book(store, "es")
         spoken.interface(store, "es")
-
-
-def _took(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    work()
-    return (time.perf_counter() - start) * 1000
 
 
 if __name__ == "__main__":

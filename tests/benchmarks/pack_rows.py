@@ -5,10 +5,8 @@ processor time of the whole pack, keyholder and children included, for other pro
 that. What drawing and joining alone take is sheet_bench.py's.
 """
 
-import io
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, redirect_stderr
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -21,7 +19,7 @@ from clinic.services.definitions import definitions
 from clinic.services.pack_items import How, Item
 from clinic.services.press_room import PressRoom
 from tests.benchmarks import caseload, pages
-from tests.benchmarks.harness import Bar, Figure, Row, Run, alone, processor, row
+from tests.benchmarks.harness import Bar, Figure, Row, Run, alone, processor, row, scratch
 from tests.documents import samples
 
 CASES = 24
@@ -34,8 +32,7 @@ PARTS = ("submitted", "drawn", "collected")
 def bench(how: Run) -> Iterator[Row]:
     """Each part of a pack of unlike filled sheets, and of one of given sheets that are alike."""
     with ExitStack() as stack:
-        stack.enter_context(redirect_stderr(io.StringIO()))  # the log is written, not shown
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = stack.enter_context(scratch())
         desk = Desk(*_clinic(stack, folder), stack.enter_context(pages.press()))
         packs = {f"{UNLIKE}_unlike": unlike(desk), f"{ALIKE}_alike": alike(desk)}
         found = {name: measured(how, desk, items) for name, items in packs.items()}

@@ -57,6 +57,12 @@ def press() -> Iterator[Press]:
         machine.stop()
 
 
+def fresh(machine: Press, *sheets: Page) -> list[bytes]:
+    """The sheets of one recipient, in a child that then ends."""
+    with machine.child() as child:
+        return [machine.pdf(one, child) for one in sheets]
+
+
 def sides(content: bytes) -> int:
     """How many pages a file has."""
     with pypdfium2.PdfDocument(content) as opened:

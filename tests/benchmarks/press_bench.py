@@ -12,7 +12,6 @@ from clinic.press.press import Press
 from clinic.services.warm import warm_pages
 from tests.benchmarks import pages
 from tests.benchmarks.harness import Act, Row, Run, alone, row
-from tests.benchmarks.sheet_bench import fresh
 
 LANGUAGES = ("en", "es", "ar")
 
@@ -30,7 +29,7 @@ def bench(how: Run) -> Iterator[Row]:
             one = pages.page(locale=locale, filled=True)
             works |= {
                 f"layout.{locale}": partial(pages.page, locale=locale, filled=True),
-                f"fresh_child.{locale}": partial(fresh, press, one),
+                f"fresh_child.{locale}": partial(pages.fresh, press, one),
                 f"reused_child.{locale}": partial(press.blank, one),
                 f"pictures.{locale}": partial(_pictures, press, one),
             }

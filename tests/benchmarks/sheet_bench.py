@@ -35,7 +35,7 @@ def warm(how: Run) -> Iterator[Row]:
         press = stack.enter_context(pages.press())
         works: dict[str, Act] = {
             "reused child": lambda: press.blank(whole),
-            "fresh child": lambda: fresh(press, whole),
+            "fresh child": lambda: pages.fresh(press, whole),
         }
         why = stamping(press, one, works)
         there, gone = _there(stack, (peers.Warm, peers.Typst))
@@ -138,12 +138,6 @@ class Printing:
         command = [sys.executable, "-m", "clinic.cli", "print", pages.SHEET, "--out", str(self._out)]
         environment = {**os.environ, "CLINIC_CACHE_PATH": str(self._cache)}
         subprocess.run(command, check=True, capture_output=True, env=environment)
-
-
-def fresh(press: Press, page: Page) -> bytes:
-    """One page in a child of its own."""
-    with press.child() as child:
-        return press.pdf(page, child)
 
 
 def ua1(content: bytes) -> list[str]:

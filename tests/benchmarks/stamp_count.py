@@ -6,16 +6,13 @@ the same for one full render; `ratio`: how many times faster a stamp is than a r
 
 import json
 import os
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from functools import cache
 
 from clinic import resources
 from clinic.press import fonts
-from tests.benchmarks.harness import Missing
+from tests.benchmarks.harness import Act, Missing, Run
 
 ROUNDS = 3
 WORDS = {"code": "ABCD2345X", "date": "2026-03-31"}
@@ -46,22 +43,13 @@ def counts() -> dict[str, float]:
     if made is None or made.stamp(WORDS) is None:
         return {}
     whole = page.with_words(WORDS)
-    render.pdf(whole)
-    stamping, drawing = [], []
-    for _ in range(ROUNDS):
-        stamping.append(_seconds(lambda: made.stamp(WORDS)))
-        drawing.append(_seconds(lambda: render.pdf(whole)))
-    ratio = statistics.median(drawing) / statistics.median(stamping)
-    return {"calls": _calls(lambda: made.stamp(WORDS)), "render": _calls(lambda: render.pdf(whole)), "ratio": ratio}
+    works: dict[str, Act] = {"stamp": lambda: made.stamp(WORDS), "render": lambda: render.pdf(whole)}
+    took = Run(ROUNDS).figures(works)
+    ratio = took["render"].median / took["stamp"].median
+    return {"calls": _calls(works["stamp"]), "render": _calls(works["render"]), "ratio": ratio}
 
 
-def _seconds(act: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    act()
-    return time.perf_counter() - start
-
-
-def _calls(act: Callable[[], object]) -> int:
+def _calls(act: Act) -> int:
     """How many Python functions are entered."""
     count = 0
 

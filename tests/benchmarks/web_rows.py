@@ -5,10 +5,8 @@ machine do not lengthen that. The clinic has 1,000 cases, with --long 10,000. Wh
 do at once is load_bench.py's.
 """
 
-import io
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, redirect_stderr
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from time import thread_time
@@ -18,7 +16,7 @@ from clinic.persistence.store import Store
 from clinic.press.press import Press
 from clinic.services import accounts
 from tests.benchmarks import caseload
-from tests.benchmarks.harness import Act, Bar, Row, Run, alone, row
+from tests.benchmarks.harness import Act, Bar, Row, Run, alone, row, scratch
 
 SMALL, LARGE, LONG = 250, 1_000, 10_000  # cases
 OWN = 5  # one case in so many is the counsellor's own
@@ -37,10 +35,9 @@ def bench(how: Run) -> Iterator[Row]:
     """ms of each page; its peer is the same page of the small clinic."""
     large = LONG if how.long else LARGE
     with ExitStack() as stack:
-        stack.enter_context(redirect_stderr(io.StringIO()))  # the log is written, not shown
         works: dict[str, Act] = {}
         for size, count in (("small", SMALL), ("large", large)):
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            folder = stack.enter_context(scratch())
             works |= {f"{page} {size}": act for page, act in _pages(stack, folder, count).items()}
         found = replace(how, clock=thread_time).figures(works, dict.fromkeys(works, TIMES))
     for page, bar in BARS.items():

@@ -1,6 +1,6 @@
 """What a worker weighs, by script and over many prints, and what a hostile page does: `…worker_bench [--long]`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter
 
 from clinic.domain.page import Page
@@ -9,7 +9,6 @@ from clinic.press.press import Press, PressError
 from clinic.press.processes import Child
 from tests.benchmarks import pages
 from tests.benchmarks.harness import Bar, Missing, Row, Run, absent, children, main, pss_of, row
-from tests.benchmarks.sheet_bench import fresh
 
 SCRIPTS = {"latin": ("en", 80), "arabic": ("ar", 80), "cjk": ("ja", 220)}  # and MB at most
 PRINTS = 1000
@@ -41,22 +40,28 @@ def memory(how: Run) -> Iterator[Row]:
 
 
 def flat(how: Run) -> Iterator[Row]:
-    """How much one worker grows over 1,000 prints."""
-    name, bar = f"worker.growth_over_{PRINTS}", Bar("value", "<=", 0.05)
+    """How much a worker grows over 1,000 prints: of one filled sheet, and, used again, of unlike sheets."""
+    names, bar = (f"worker.growth_over_{PRINTS}", f"worker.reused.growth_over_{PRINTS}"), Bar("value", "<=", 0.05)
     if not how.long:
-        yield absent(name, "only with --long: takes two minutes", bar)
+        yield from (absent(name, "only with --long: takes minutes", bar) for name in names)
         return
-    page = pages.page(filled=True)
+    page, unlike = pages.page(filled=True), [pages.given(name) for name in pages.mix()]
     before = children()
     with pages.press() as press, press.child() as child:
-        weights = {}
-        for number in range(1, PRINTS + 1):
-            press.pdf(page, child)
-            if number % FIRST == 0:
-                weights[number] = max(pss_of(*(children() - before)).values())
+        yield _growth(names[0], bar, before, lambda number: press.pdf(page, child))
+    with pages.press() as press:
+        yield _growth(names[1], bar, before, lambda number: press.blank(unlike[number % len(unlike)]))
+
+
+def _growth(name: str, bar: Bar, before: set[int], draw: Callable[[int], object]) -> Row:
+    weights = {}
+    for number in range(1, PRINTS + 1):
+        draw(number)
+        if number % FIRST == 0:
+            weights[number] = max(pss_of(*(children() - before)).values())
     first, last = weights[FIRST], weights[PRINTS]
     note = f"{first:.1f} MB after {FIRST}, {last:.1f} after {PRINTS}"
-    yield row(name, abs(last / first - 1), "share", bar=bar, note=note)
+    return row(name, abs(last / first - 1), "share", bar=bar, note=note)
 
 
 def hostile(how: Run) -> Iterator[Row]:
@@ -65,20 +70,19 @@ def hostile(how: Run) -> Iterator[Row]:
     limit = Limits().seconds
     most, unaffected = Bar("value", "<=", (limit + SLACK) * 1000), Bar("faster", ">=", 1 / 1.5)
     with pages.press() as press:
-        usual = how.figures({"usual": lambda: fresh(press, page)})["usual"]
+        usual = how.figures({"usual": lambda: pages.fresh(press, page)})["usual"]
         for name, body in HOSTILE.items():
             start = perf_counter()
             ended = _draw(press, Page(page.html.partition("<body")[0] + f"<body>{body}", page.styles, "en", "x"))
             took = (perf_counter() - start) * 1000
             yield row(f"hostile.{name}", took, bar=most, note=f"{ended}; the limit is {limit:g} s")
-            after = how.figures({"next": lambda: fresh(press, page)})["next"]
+            after = how.figures({"next": lambda: pages.fresh(press, page)})["next"]
             yield row(f"hostile.{name}.next_print", after, peer=("before", usual), bar=unaffected)
 
 
 def _draw(press: Press, page: Page) -> str:
     try:
-        with press.child() as child:
-            press.pdf(page, child)
+        pages.fresh(press, page)
     except PressError as error:
         return f"ended by {error.kind}"
     return "drawn"

@@ -1,13 +1,15 @@
 """Couples for tests: a minimal library with the links of CLINICAL_RULES B, the shipped tables, GOLDEN's blocks."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from clinic.domain.facts import Asked, Facts, Judged, Observation, Person, Recent, Red, sort_observations
 from clinic.domain.library import Library, parse_library
-from clinic.domain.suggest import Facts, Suggestions, Tables, parse_tables, suggest
+from clinic.domain.suggest import Suggestions, Tables, parse_tables, suggest
+from clinic.domain.tables import as_day
 
 HERE = Path(__file__).resolve().parent
 FORMS = HERE.parent.parent / "forms"
@@ -84,6 +86,80 @@ def golden(code: str) -> dict[str, Any]:
     return block(HERE / "golden" / f"{code}.toml")
 
 
+def facts_of(block: Mapping[str, Any]) -> Facts:
+    """What a block says. What is missing or of an unknown shape is left out."""
+    worried = block.get("worried", {})
+    return Facts(
+        _person(_table(block, "a")),
+        _person(_table(block, "b")),
+        str(block.get("code", "")),
+        str(block.get("decision", "not_decided")),
+        as_day(block.get("decided")),
+        as_day(block.get("raised")),
+        as_day(block.get("review")),
+        block.get("prepared", True) is not False,
+        {key: _asked(value) for key, value in _table(block, "asked").items()},
+        dict(_recents(_table(block, "recent"))),
+        tuple(Red(str(one[0]), str(one[1]), as_day(one[2]) if len(one) > 2 else None) for one in block.get("red", ())),
+        {key: as_day(value) for key, value in worried.items()} if isinstance(worried, dict) else dict.fromkeys(worried),
+        tuple(sorted(str(one) for one in block.get("today", ()))),
+        as_day(block.get("day")),
+    )
+
+
+def _table(block: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = block.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _person(data: Mapping[str, Any]) -> Person:
+    excluded = data.get("excluded", {})
+    return Person(
+        sort_observations(_observations(data.get("signals", ()))),
+        sort_observations(_observations(data.get("pitfalls", ()))),
+        sort_observations(_observations(data.get("past", ()))),
+        {id_: _judged(value) for id_, value in _table(data, "mech").items()},
+        {(str(one[0]), str(one[1])): int(one[2]) for one in data.get("links", ())},
+        {id_: str(why) for id_, why in excluded.items()}
+        if isinstance(excluded, Mapping)
+        else dict.fromkeys(excluded, ""),
+        {id_: int(mark) for id_, mark in _table(data, "sources").items()},
+    )
+
+
+def _observations(rows: Iterable[Any]) -> list[Observation]:
+    return [
+        Observation(str(row[0]), int(row[1]), str(row[2]), as_day(row[3]) if len(row) > 3 else None) for row in rows
+    ]
+
+
+def _judged(value: Any) -> Judged:
+    if isinstance(value, Mapping):
+        return Judged(str(value.get("status", "")), str(value.get("reason", "")))
+    return Judged(str(value))
+
+
+def _asked(value: Any) -> Asked:
+    if isinstance(value, Mapping):
+        return Asked(str(value.get("answer", "")), as_day(value.get("day")))
+    return Asked(str(value))
+
+
+def _recents(data: Mapping[str, Any]) -> Iterable[tuple[str, Recent]]:
+    """Keys are `recipient.sheet`, as one key or as a table in a table."""
+    for key, value in data.items():
+        if isinstance(value, Mapping) and "." not in key:
+            yield from ((f"{key}.{sheet}", _recent(one)) for sheet, one in value.items())
+        else:
+            yield key, _recent(value)
+
+
+def _recent(value: Any) -> Recent:
+    if isinstance(value, Mapping):
+        return Recent(str(value.get("outcome", "")), as_day(value.get("day")))
+    return Recent(str(value))
+
+
 def couple(a: Mapping[str, Any] | None = None, b: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     """A block: full and prepared, nobody afraid; `signals` may be given as id=intensity seen by the partner self."""
     base = {"decision": "full", "asked": {"a_fear": "no", "b_fear": "no"}, "a": dict(a or {}), "b": dict(b or {})}
@@ -92,7 +168,7 @@ def couple(a: Mapping[str, Any] | None = None, b: Mapping[str, Any] | None = Non
 
 def look(data: Mapping[str, Any]) -> Suggestions:
     """The suggestions for a block."""
-    return suggest(Facts.from_block(data), tables())
+    return suggest(facts_of(data), tables())
 
 
 def names(found: Suggestions) -> dict[str, list[str]]:

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clinic.domain.facts import PARTNERS, Facts, Observation, Partner, Person, other
-from clinic.domain.fairness import KINDS, Finding, Load, fairness, swapped
+from clinic.domain.fairness import KINDS, Finding, Load, fairness
 from clinic.domain.homework import Task
 from clinic.domain.suggest import Suggestion, Suggestions, suggest
-from tests.domain.couples import GOLDEN, block, golden, tables
+from tests.domain.couples import GOLDEN, block, facts_of, golden, tables
 
 TODAY = date(2026, 11, 22)
 TOMORROW = TODAY + timedelta(1)
@@ -39,7 +39,7 @@ def habits(a: int, b: int) -> Facts:
 
 
 def test_an_even_couple_has_no_finding() -> None:
-    found = suggest(Facts.from_block(golden("GC-03")), tables())
+    found = suggest(facts_of(golden("GC-03")), tables())
     even = Load(
         (task("a", "b", minutes=60, days=3), task("a"), task("b")),
         (),
@@ -86,7 +86,7 @@ def test_habits_of_one_only() -> None:
 
 
 def test_a_sheet_about_habits_in_one_list_only() -> None:
-    found = suggest(Facts.from_block(golden("GC-01")), tables())  # B's second sheet is about B's own habits
+    found = suggest(facts_of(golden("GC-01")), tables())  # B's second sheet is about B's own habits
     assert looked(Load(found=found)) == (Finding("habit_sheet", "b", 0, 1),)
     confirmed = Load(found=found, sheets=(("a", "pitfall_swaps", TODAY),))
     assert looked(confirmed) == ()
@@ -126,7 +126,7 @@ WORDS = st.integers(0, 25).map(lambda count: " ".join(["w"] * count))
 CYCLE = st.fixed_dictionaries({}, optional={"a_does": WORDS, "b_does": WORDS, "relief": WORDS})
 LOADS = st.builds(
     lambda tasks, sheets, counts, cycle, path: Load(
-        tuple(tasks), tuple(sheets), habits(*counts), cycle, suggest(Facts.from_block(block(path)), tables())
+        tuple(tasks), tuple(sheets), habits(*counts), cycle, suggest(facts_of(block(path)), tables())
     ),
     TASKS, SHEETS, st.tuples(st.integers(0, 3), st.integers(0, 3)), CYCLE, st.sampled_from(GOLDEN),
 )  # fmt: skip
@@ -161,6 +161,6 @@ def mirrored(load: Load) -> Load:
 @given(LOADS)
 def test_swapping_the_partners_swaps_the_findings(load: Load) -> None:
     found = looked(load)
-    assert looked(mirrored(load)) == tuple(swapped(one) for one in found)
+    assert looked(mirrored(load)) == tuple(Finding(one.kind, other(one.about), one.b, one.a) for one in found)
     assert [one.kind for one in found] == [kind for kind in KINDS if kind in {one.kind for one in found}]
     assert all(one.more > one.fewer for one in found)

@@ -9,8 +9,8 @@ from hypothesis import given
 
 from clinic.domain.audience import RECIPIENTS
 from clinic.domain.ruling import Ruling, falls_on, gate, level_on, lower, override, rule, screen_again
-from clinic.domain.suggest import Facts, suggest
-from tests.domain.couples import couple, golden, tables
+from clinic.domain.suggest import suggest
+from tests.domain.couples import couple, facts_of, golden, tables
 from tests.domain.test_suggest import BLOCKS, CALMLY
 
 TODAY = date(2026, 3, 10)
@@ -23,7 +23,7 @@ Printable = set[tuple[str, str]]
 
 def made(data: dict[str, Any], **more: Any) -> Ruling:
     given_ = {"screens": SCREENS, "policy": date(2026, 1, 20), "yeses": YESES, "today": TODAY, **more}
-    return rule(Facts.from_block(data), tables=tables(), **given_)
+    return rule(facts_of(data), tables=tables(), **given_)
 
 
 def opened(ruling: Ruling, day: date = TODAY) -> Printable:
@@ -137,7 +137,7 @@ def test_rules_close_by_recipient() -> None:
 def test_an_unknown_sheet_is_refused_and_a_clinics_own_can_be_added() -> None:
     assert not gate(made(couple()), TODAY, "own_letter", "a")
     more = tables().plus({"own_letter": {"own": "light"}, "our_cycle": {"own": "open"}})
-    ruling = rule(Facts.from_block(couple()), SCREENS, TODAY, YESES, TODAY, more)
+    ruling = rule(facts_of(couple()), SCREENS, TODAY, YESES, TODAY, more)
     assert gate(ruling, TODAY, "own_letter", "a")
     assert not gate(ruling, TODAY, "own_letter", "joint")
     assert not gate(ruling, TODAY, "our_cycle", "a")  # table E is not changed
@@ -177,15 +177,15 @@ def test_a_draft_lowers_and_never_raises() -> None:
 
 def test_rules_ask_for_a_new_screen() -> None:
     data = couple({"signals": [["placating_sex", 1, "self", "2026-03-01"]]})
-    assert screen_again(Facts.from_block(data), SCREENS, tables()) == ("R2",)
-    assert screen_again(Facts.from_block(data), dict.fromkeys("ab", TODAY), tables()) == ()
+    assert screen_again(facts_of(data), SCREENS, tables()) == ("R2",)
+    assert screen_again(facts_of(data), dict.fromkeys("ab", TODAY), tables()) == ()
 
 
 # --------------------------------------------------------------------------- properties
 @CALMLY
 @given(BLOCKS)
 def test_nothing_is_suggested_outside_the_gate(data: dict[str, Any]) -> None:
-    facts = Facts.from_block(data)
+    facts = facts_of(data)
     yeses = {
         who: TODAY
         for who in "ab"

@@ -12,7 +12,7 @@ from clinic.domain.audience import Recipient
 from clinic.domain.definition import Text
 from clinic.domain.errors import DefinitionError
 from clinic.domain.library import parse_library
-from clinic.domain.suggest import Facts, Suggestions, parse_tables, suggest
+from clinic.domain.suggest import Suggestions, parse_tables, suggest
 from tests.domain.couples import (
     FORMS,
     GOLDEN,
@@ -23,6 +23,7 @@ from tests.domain.couples import (
     SOURCES,
     block,
     couple,
+    facts_of,
     golden,
     library,
     look,
@@ -115,7 +116,7 @@ def test_golden_with_the_shipped_library() -> None:
     assert real.sexual == tables().sexual
     for path in GOLDEN:
         data = block(path)
-        found = suggest(Facts.from_block(data), real)
+        found = suggest(facts_of(data), real)
         assert (names(found), rules(found)) == (data["expect"], set(data["rules"])), path.stem
 
 
@@ -744,4 +745,4 @@ def test_every_staff_sentence_has_its_own_key() -> None:
 def test_a_clinic_can_change_a_weight() -> None:
     text = (FORMS / "suggestion.toml").read_text(encoding="utf-8")
     louder = parse_tables(text.replace("likely = 0.8", "likely = 1", 1).encode(), library())
-    assert suggest(Facts.from_block(golden("GC-01")), louder).a[0].score == 19
+    assert suggest(facts_of(golden("GC-01")), louder).a[0].score == 19

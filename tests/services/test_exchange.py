@@ -205,6 +205,11 @@ def edited(data: bytes, **texts: str) -> bytes:
     return bytes(ET.tostring(root))
 
 
+def bring(clinic: Clinic, token: str, data: bytes) -> Incoming:
+    """What an uploaded file would do."""
+    return exchange.compare(clinic.store, token, "es", exchange.taken(data, "es"))
+
+
 def now(clinic: Clinic, key: str) -> Entry:
     return overlay.entries(clinic.store, "es", "handouts")[key]
 
@@ -212,7 +217,7 @@ def now(clinic: Clinic, key: str) -> Entry:
 def test_a_file_is_written_as_drafts_after_it_was_shown(clinic: Clinic, tom: str) -> None:
     data = edited(out(clinic), title="Nuestro giro")
     before = now(clinic, TITLE.key)
-    found = exchange.bring(clinic.store, tom, "es", data)
+    found = bring(clinic, tom, data)
     assert [one.source.key for one in found.of("update")] == [TITLE.key]
     assert now(clinic, TITLE.key) == before, "looking writes nothing"
     assert exchange.write(clinic.store, tom, found, {}).count == 1
@@ -225,7 +230,7 @@ def test_a_newer_edit_wins_until_somebody_chooses(clinic: Clinic, tom: str) -> N
     file = out(clinic)
     before = now(clinic, TITLE.key)
     overlay.propose(clinic.store, tom, "es", "handouts", TITLE.key, {"": "Nuestra vuelta"}, 0)
-    found = exchange.bring(clinic.store, tom, "es", edited(file, title="Nuestro giro"))
+    found = bring(clinic, tom, edited(file, title="Nuestro giro"))
     (one,) = found.of("conflict")
     assert one.ancestor is not None
     assert (one.ancestor.text, one.theirs.text, one.mine[""]) == (before.text, "Nuestra vuelta", "Nuestro giro")
@@ -236,7 +241,7 @@ def test_a_newer_edit_wins_until_somebody_chooses(clinic: Clinic, tom: str) -> N
 
 
 def test_an_edit_between_look_and_write_is_not_overwritten(clinic: Clinic, tom: str) -> None:
-    found = exchange.bring(clinic.store, tom, "es", edited(out(clinic), title="Nuestro giro", lead="Otro texto."))
+    found = bring(clinic, tom, edited(out(clinic), title="Nuestro giro", lead="Otro texto."))
     overlay.propose(clinic.store, tom, "es", "handouts", TITLE.key, {"": "Nuestra vuelta"}, 0)
     done = exchange.write(clinic.store, tom, found, {})
     assert (done.count, done.late) == (1, (SHEET[0].ref,))
@@ -246,24 +251,24 @@ def test_an_edit_between_look_and_write_is_not_overwritten(clinic: Clinic, tom: 
 
 def test_what_is_shown_has_a_fingerprint(clinic: Clinic, tom: str) -> None:
     data = edited(out(clinic), title="Nuestro giro")
-    first = exchange.bring(clinic.store, tom, "es", data).fingerprint
-    assert exchange.bring(clinic.store, tom, "es", data).fingerprint == first
-    assert exchange.bring(clinic.store, tom, "es", edited(out(clinic), title="Otro")).fingerprint != first
+    first = bring(clinic, tom, data).fingerprint
+    assert bring(clinic, tom, data).fingerprint == first
+    assert bring(clinic, tom, edited(out(clinic), title="Otro")).fingerprint != first
     overlay.propose(clinic.store, tom, "es", "handouts", TITLE.key, {"": "Nuestra vuelta"}, 0)
-    assert exchange.bring(clinic.store, tom, "es", data).fingerprint != first
+    assert bring(clinic, tom, data).fingerprint != first
 
 
 def test_only_for_a_language_that_one_may_work_on(clinic: Clinic, tom: str) -> None:
     data = out(clinic)
     with pytest.raises(Denied):
-        exchange.bring(clinic.store, clinic.token, "es", data)
+        bring(clinic, clinic.token, data)
     with pytest.raises(Denied):
-        exchange.bring(clinic.store, tom, "ar", data)
+        exchange.compare(clinic.store, tom, "ar", [])
 
 
 def test_a_bad_file_says_why(clinic: Clinic, tom: str) -> None:
     with pytest.raises(exchange.BadUpload) as caught:
-        exchange.bring(clinic.store, tom, "es", b"PK\x03\x04")
+        bring(clinic, tom, b"PK\x03\x04")
     assert caught.value.text.en == str(caught.value) == PROBLEMS["archive"]
 
 

@@ -14,6 +14,7 @@ from jinja2 import FileSystemBytecodeCache
 
 from clinic import config
 from clinic.app import create_app
+from clinic.config import Settings
 from clinic.domain.answer import Checked
 from clinic.persistence.store import Store
 from clinic.press.press import Press
@@ -76,6 +77,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("web") / "i"
     settings = config.load(folder, {})
     init_instance(settings, factors=False)
+    return peopled(settings)
+
+
+def peopled(settings: Settings) -> Made:
+    """Those two in an instance that was made just now; closed again."""
     store = Store.open(settings)
     tokens = {}
     for name in ("ana", "ben"):
@@ -87,7 +93,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     answers = {"held": {"day": store.today().isoformat()}, "conditions": "yes", "fear": "no"}
     signed = finished(store, tokens["ana"], case, "safety_screening", "a", answers)
     store.close()
-    return Made(folder, tokens, (case, draft, signed, foreign))
+    return Made(settings.instance, tokens, (case, draft, signed, foreign))
 
 
 @pytest.fixture
