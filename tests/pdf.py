@@ -22,9 +22,14 @@ DIRECTION_MARKS = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 def text(content: bytes) -> str:
     """The words of all pages as a reader would copy them, line by line, without direction marks."""
+    return "\n".join(sides(content))
+
+
+def sides(content: bytes) -> list[str]:
+    """The same of each page."""
     with pypdfium2.PdfDocument(content) as document:
         pages = [page.get_textpage().get_text_bounded() for page in document]
-    return DIRECTION_MARKS.sub("", "\n".join(pages)).replace("\r\n", "\n")
+    return [DIRECTION_MARKS.sub("", one).replace("\r\n", "\n") for one in pages]
 
 
 def text_by_poppler(content: bytes) -> str:

@@ -260,6 +260,7 @@ def without_marks(content: bytes) -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.everything
 def test_a_stamp_costs_next_to_nothing_beside_a_render() -> None:
     found = stamp_count.check()
     assert 0 < found["calls"] <= CALLS

@@ -7,15 +7,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import settings
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 from hypothesis.strategies import integers, sampled_from
 from sqlalchemy import Connection, Engine, create_engine, event, func, select, update
 from sqlalchemy.pool import StaticPool
@@ -41,9 +42,11 @@ def engine(url: str, tmp_path: Path) -> Iterator[Engine]:
     made.dispose()
 
 
-def submit(connection: Connection, piles: list[int], batch: UUID | None = None, account: UUID | None = None) -> UUID:
-    """A batch with an item for each of these piles."""
-    batch, account = batch or uuid4(), account or uuid4()
+def submit(
+    connection: Connection, piles: list[int], account: UUID | None = None, new: Callable[[], UUID] = uuid4
+) -> UUID:
+    """A batch with an item for each of these piles. `new`: where ids come from."""
+    batch, account = new(), account or new()
     if connection.execute(select(_account.c.id).where(_account.c.id == account)).first() is None:
         row = {"id": account, "name": str(account), "display": "", "role": "counsellor", "password": ""}
         row |= {"active": True, "totp_step": 0, "temporary": False, "confirmed": True}
@@ -51,7 +54,7 @@ def submit(connection: Connection, piles: list[int], batch: UUID | None = None, 
     row = {"id": batch, "account_id": account, "ends": NOW + timedelta(days=1), "state": "open", "sealed": b"slip"}
     connection.execute(_batch.insert(), row)
     items = [
-        {"id": uuid4(), "batch_id": batch, "n": n, "pile": pile, "state": WAITING, "tries": 0, "sealed": b"page"}
+        {"id": new(), "batch_id": batch, "n": n, "pile": pile, "state": WAITING, "tries": 0, "sealed": b"page"}
         for n, pile in enumerate(piles)
     ]
     connection.execute(_item.insert(), items)
@@ -247,7 +250,10 @@ class Machine(RuleBasedStateMachine):
         event.listen(self.engine, "connect", lambda raw, _: raw.execute("PRAGMA foreign_keys=ON"))
         Base.metadata.create_all(self.engine, tables=_TABLES)
         self.now = NOW
+        # The queue sorts by ids; with new ones in each run, Hypothesis could not repeat what it has seen fail.
+        self.ids = map(UUID, (f"{n:032x}" for n in count(1)))
         self.batches: list[UUID] = []
+        self.tokens: set[UUID] = set()
         self.owner: dict[UUID, UUID] = {}  # the last token that each item was claimed with
         self.tries: Counter[UUID] = Counter()
         self.ended: dict[UUID, bytes | None] = {}  # by whose finish
@@ -261,18 +267,25 @@ class Machine(RuleBasedStateMachine):
     def submit(self, piles: int) -> None:
         if len(self.batches) < 4:
             with self.engine.begin() as connection:
-                self.batches.append(submit(connection, [n % piles for n in range(piles + 1)]))
+                made = submit(connection, [n % piles for n in range(piles + 1)], new=lambda: next(self.ids))
+                self.batches.append(made)
 
     @rule(target=held, most=integers(1, 4))
-    def claim(self, most: int) -> list[Claimed]:
+    def claim(self, most: int) -> Any:
+        found = self.claimed(most)
+        return multiple(found) if found else multiple()
+
+    def claimed(self, most: int = 1, item_id: UUID | None = None) -> list[Claimed]:
+        before = self.rows()
         with self.engine.begin() as connection:
-            before = {row.id: row for row in connection.execute(select(_item))}
-            found = press_queue.claim(connection, self.now, most=most)
+            found = press_queue.claim(connection, self.now, most=most, item_id=item_id)
         assert len({one.pile for one in found}) <= 1
         assert len({before[one.id].batch_id for one in found}) <= 1
         for one in found:
             row = before[one.id]
             assert row.state == WAITING or (row.state == TAKEN and row.until <= self.now), "two hold it"
+            assert one.token not in self.tokens, "a token of an earlier claim"
+            self.tokens.add(one.token)
             self.owner[one.id] = one.token
             self.tries[one.id] += 1
             assert self.tries[one.id] <= MOST_TRIES
@@ -280,42 +293,76 @@ class Machine(RuleBasedStateMachine):
             assert not [
                 one
                 for one in before.values()
-                if one.tries < MOST_TRIES and (one.state == WAITING or (one.state == TAKEN and one.until <= self.now))
+                if item_id in (None, one.id)
+                and one.tries < MOST_TRIES
+                and (one.state == WAITING or (one.state == TAKEN and one.until <= self.now))
             ], "something waits"
+        self.nothing_is_worn()
         return found
 
-    @rule(found=held)
-    def another_claims_it_then_it_comes_back(self, found: list[Claimed]) -> None:
-        """What a slow worker does: its lease is over, somebody else has its sheets, and it finishes all the same."""
+    def rows(self) -> dict[UUID, Any]:
+        with self.engine.connect() as connection:
+            return {row.id: row for row in connection.execute(select(_item))}
+
+    def ours(self, one: Claimed) -> bool:
+        """By what the machine remembers of claims, and whether the item has been let go since."""
+        row = self.rows().get(one.id)
+        return row is not None and row.state == TAKEN and self.owner[one.id] == one.token
+
+    def nothing_is_worn(self) -> None:
+        over = [one for one in self.rows().values() if one.state == TAKEN and one.until <= self.now]
+        assert not [one for one in over if one.tries >= MOST_TRIES], "claimed three times, over, and has not failed"
+
+    @rule(most=integers(1, 4), ok=sampled_from([True, False]))
+    def somebody_draws_it(self, most: int, ok: bool) -> None:
+        found = self.claimed(most)
+        self.now += LEASE / 2
+        self.renew(found)
+        self.finish(found, ok)
+
+    @rule(most=integers(1, 4))
+    def another_claims_it_then_it_comes_back(self, most: int) -> None:
+        """What a slow worker does: its lease is over, somebody else has its sheets, and it goes on all the same."""
+        found = self.claimed(most)
         self.now += LEASE
-        for _ in range(4):
-            self.claim(4)
+        for one in found:
+            self.claimed(item_id=one.id)
+        self.renew(found)
+        self.give_back(found)
         self.finish(found, True)
+
+    @rule(times=integers(1, MOST_TRIES))
+    def nobody_can_draw_it(self, times: int) -> None:
+        """It goes back, and again from the next one who claims it."""
+        found = self.claimed()
+        for _ in range(times):
+            self.give_back(found)
+            found = [next_ for one in found for next_ in self.claimed(item_id=one.id)]
 
     @rule(found=consumes(held), ok=sampled_from([True, False]))
     def finish(self, found: list[Claimed], ok: bool) -> None:
         for one in found:
-            result = one.token.bytes if ok else None
+            ours, result = self.ours(one), one.token.bytes if ok else None
             with self.engine.begin() as connection:
-                done = press_queue.finish(connection, one.id, one.token, result)
-            assert not (done and one.id in self.ended), "finished twice"
-            assert not done or self.owner[one.id] == one.token, "an earlier claim finished"
-            if done:
+                assert press_queue.finish(connection, one.id, one.token, result) is ours
+            assert not (ours and one.id in self.ended), "finished twice"
+            if ours:
                 self.ended[one.id] = result
 
     @rule(found=consumes(held))
     def give_back(self, found: list[Claimed]) -> None:
         for one in found:
+            ours = self.ours(one)
             with self.engine.begin() as connection:
-                if press_queue.give_back(connection, one.id, one.token):
-                    assert self.owner[one.id] == one.token
+                assert press_queue.give_back(connection, one.id, one.token) is ours
 
     @rule(found=held)
     def renew(self, found: list[Claimed]) -> None:
         for one in found:
+            ours = self.ours(one)
             with self.engine.begin() as connection:
-                if press_queue.renew(connection, one.id, one.token, self.now):
-                    assert self.owner[one.id] == one.token
+                assert press_queue.renew(connection, one.id, one.token, self.now) is ours
+            assert not ours or self.rows()[one.id].until == self.now + LEASE
 
     @rule(found=consumes(held))
     def die(self, found: list[Claimed]) -> None:
@@ -327,8 +374,16 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
+        before = self.rows()
         with self.engine.begin() as connection:
-            press_queue.sweep(connection, self.now)
+            freed = set(press_queue.sweep(connection, self.now))
+        for id_, now in self.rows().items():
+            was = before[id_]
+            over = was.state == TAKEN and was.until <= self.now
+            assert over or now == was, "somebody holds it, or it was no matter of the sweep"
+            assert now.state != TAKEN or now.until > self.now
+            assert (id_ in freed) == (over and now.state == WAITING)
+        self.nothing_is_worn()
 
     @rule(place=integers(0, 3))
     def cancel(self, place: int) -> None:
@@ -349,6 +404,7 @@ class Machine(RuleBasedStateMachine):
                     )
                 assert (row.state == TAKEN) == (row.token is not None) == (row.until is not None)
                 assert row.state != DONE or row.id in self.ended
+                assert row.state != WAITING or row.tries < MOST_TRIES, "nobody may claim it, and it has not failed"
             keys = connection.execute(select(func.count()).select_from(_key)).scalar()
             assert keys == connection.execute(select(func.count()).select_from(_item)).scalar()
 

@@ -42,17 +42,7 @@ def words(press: Press, make_page: MakePage) -> Words:
 
 def sides(content: bytes) -> list[str]:
     """The words of each side."""
-    with pikepdf.open(io.BytesIO(content)) as file:
-        count = len(file.pages)
-    return [" ".join(pdf.text(_only(content, number)).split()) for number in range(count)]
-
-
-def _only(content: bytes, number: int) -> bytes:
-    with pikepdf.open(io.BytesIO(content)) as file, pikepdf.new() as one:
-        one.pages.append(file.pages[number])
-        out = io.BytesIO()
-        one.save(out)
-    return out.getvalue()
+    return [" ".join(one.split()) for one in pdf.sides(content)]
 
 
 def assert_sound(content: bytes) -> None:

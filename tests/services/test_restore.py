@@ -291,12 +291,14 @@ def state_of(well: Clinic) -> int:
     return count
 
 
-def test_killed_at_any_step_the_old_state_or_the_new_one_stands(well: Clinic) -> None:
+@pytest.mark.parametrize("pace", [3, pytest.param(1, marks=pytest.mark.everything)])
+def test_killed_at_any_step_the_old_state_or_the_new_one_stands(well: Clinic, pace: int) -> None:
+    """At every step; in the quick run at every third."""
     file = backed_up(well)
     finished(well, "wishes", "a", {"wish": "Later"})
     well.store.close()
     seen, step, was_killed = [], 0, True
-    pace = 1 if well.store.engine.dialect.name == "sqlite" else 7  # each try takes seconds there
+    pace *= 1 if well.store.engine.dialect.name == "sqlite" else 7  # each try takes seconds there
     while was_killed:
         was_killed = killed_at(step, lambda: restored(well.store.settings, file))
         seen.append(state_of(well))
