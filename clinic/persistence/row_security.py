@@ -102,7 +102,8 @@ WORKER_TABLES: Final = {
 def create(connection: Connection) -> None:
     """Make functions, policies and privileges for the roles that are there; nothing on SQLite or without them.
 
-    Only the owner of the tables can. May be called again at any time.
+    Only the owner of the tables can. May be called again at any time. Only for the schema `public`: what a restore
+    makes beside it comes into its place first.
     """
     if connection.dialect.name != "postgresql":
         return
@@ -111,14 +112,6 @@ def create(connection: Connection) -> None:
         found = connection.exec_driver_sql(statement)
         return found.fetchall() if found.returns_rows else []
 
-    install(run)
-
-
-def install(run: Callable[[str], Any]) -> None:
-    """`create` for a driver's own connection: `run` executes a statement and gives the rows of a question.
-
-    Only for the schema `public`: what a restore makes beside it comes into its place first.
-    """
     roles, tables = _roles(run), _tables(run)
     if WEB not in roles or "case" not in tables or run("SELECT current_schema()")[0][0] != "public":
         return
@@ -238,7 +231,7 @@ def _web_policies(table: str) -> Iterator[tuple[str, tuple[str, str]]]:
 
 def _allowed(table: str, verb: str) -> str:
     """The condition under which somebody may do this to a row; empty: nobody may."""
-    kinds = [one for one in _KINDS if verb == "select" or verb in scope.WRITES[one].get(table, ())]  # type: ignore[index]
+    kinds = [one for one in _KINDS if verb == "select" or verb in scope.WRITES[one].get(table, ())]
     reasons = [one for one, tables in BY_REASON.items() if verb in tables.get(table, ())]
     said = [f"{_NOW} IN ({_listed(reasons)})"] if reasons else []
     if table == "case":

@@ -27,9 +27,9 @@ from sqlalchemy.orm import Session
 
 from clinic.config import CONFIG_FILE, DATABASE_FILE, Settings
 from clinic.domain.errors import ClinicError, Usage, VaultLocked
-from clinic.persistence import audit, files, press_queue, row_security, schema, slots, texts, vault
+from clinic.persistence import audit, files, press_queue, row_security, schema, slots, texts, vault, worker_rights
 from clinic.persistence import store as stores
-from clinic.persistence.engine import database_file, touch
+from clinic.persistence.engine import database_file, make_engine, touch
 from clinic.persistence.keyholder import lacking_system_rows
 from clinic.persistence.models import Account, Grant, Request, SignedIn, SystemKey, Throttle
 from clinic.persistence.store import Store
@@ -96,6 +96,7 @@ def with_key_file(key_file: Path) -> Slot:
 
 def restore(settings: Settings, file: Path, recovery: slots.Opener, slot: Slot) -> Restored:
     """Put a backup in the place of an instance. Raises ClinicError with one plain line; then nothing has changed."""
+    _refuse_role(settings)
     finish(settings)
     if _demo(settings):
         raise NotRestored("A demo takes no backup.")
@@ -364,15 +365,40 @@ def _connect(url: URL) -> Any:
     return psycopg.connect(plain, autocommit=True)
 
 
+# Schemas are renamed and made: by their owner. Of a database of the four roles' nobody else's, though he could:
+# what he restores would be his, and out of reach for the next upgrade.
+_MAY: Final = f"""
+SELECT has_database_privilege(d.oid, 'CREATE') AND pg_has_role(n.nspowner, 'USAGE')
+    AND (pg_get_userbyid(d.datdba) <> '{row_security.OWNER}' OR current_user = '{row_security.OWNER}')
+FROM pg_database AS d, pg_namespace AS n WHERE d.datname = current_database() AND n.nspname = 'public'
+"""  # noqa: S608 - our own constant  # nosec B608
+
+
+_OTHERS: Final = """
+SELECT DISTINCT usename FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename IS NOT NULL ORDER BY usename
+"""  # PostgreSQL's own processes, which tidy up, have no name
+
+
+def _refuse_role(settings: Settings) -> None:
+    """Raises Usage before anything is asked or made when the database is PostgreSQL's, and the role not its owner."""
+    if database_file(settings.database_url) is not None:
+        return
+    with closing(_connect(make_url(settings.upkeep_database_url))) as connection:
+        if connection.execute(_MAY).fetchone() != (True,):
+            raise Usage(stores.OWNER_NEEDED)
+
+
 def _refuse_others(url: URL) -> None:
-    """Usage when somebody else is connected; the server takes a moment to notice that one was killed."""
+    """NotRestored when somebody else is connected; the server takes a moment to notice that one was killed."""
     end = time.monotonic() + _PATIENCE
     with closing(_connect(url)) as connection:
-        while connection.execute(
-            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        ).fetchone():
+        while found := connection.execute(_OTHERS).fetchall():
             if time.monotonic() > end:
-                raise NotRestored("Something has the database open. Stop the server, then try again.")
+                who = ", ".join(str(row[0]) for row in found)
+                raise NotRestored(
+                    f"Something has the database open: {who}. Stop the server and print machines, then try again."
+                )
             time.sleep(0.2)
 
 
@@ -389,16 +415,17 @@ def _load(url: URL, content: Iterator[bytes]) -> None:
 
 def _switch_schema(url: URL, nonce: str) -> None:
     """From here on the new tables are the tables. One transaction; the mark says that it happened."""
-    with closing(_connect(url)) as connection, connection.transaction():
-        connection.execute(f"DROP SCHEMA IF EXISTS {_OLD_SCHEMA} CASCADE")
-        connection.execute(f"ALTER SCHEMA public RENAME TO {_OLD_SCHEMA}")
-        connection.execute(f"ALTER SCHEMA {_NEW_SCHEMA} RENAME TO public")
-        connection.execute(f"COMMENT ON SCHEMA public IS 'restored {nonce}'")  # ours: hexadecimal digits
-        row_security.install(lambda statement: _rows(connection.execute(statement)))
-
-
-def _rows(cursor: Any) -> Any:
-    return cursor.fetchall() if cursor.description else []
+    engine = make_engine(url.render_as_string(hide_password=False))
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {_OLD_SCHEMA} CASCADE")
+            connection.exec_driver_sql(f"ALTER SCHEMA public RENAME TO {_OLD_SCHEMA}")
+            connection.exec_driver_sql(f"ALTER SCHEMA {_NEW_SCHEMA} RENAME TO public")
+            connection.exec_driver_sql(f"COMMENT ON SCHEMA public IS 'restored {nonce}'")  # ours: hexadecimal digits
+            worker_rights.create(connection)  # as after migrations; the backup may be from before the roles
+            row_security.create(connection)
+    finally:
+        engine.dispose()
 
 
 def _script(content: Iterator[bytes]) -> Iterator[str]:
@@ -473,6 +500,7 @@ def from_command_line(settings: Settings, file: Path, unattended: bool, say: Cal
     """`clinic restore FILE`: recovery key and a new passphrase are typed at the terminal."""
     if not keys.at_terminal():
         raise NotRestored("A restore asks for the recovery key at a terminal.")
+    _refuse_role(settings)
     recovery = keys.opener(settings, recovery=True)
     read(file, slots.backup_identity(recovery.secret))
     say("The backup is whole. What is in the instance now is put beside it, and everybody is signed out.")

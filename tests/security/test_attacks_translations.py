@@ -85,7 +85,7 @@ def test_no_way_leads_to_the_words_of_another_language(bench: Bench) -> None:
         lambda: overlay.mark(store, tomas, "es", "handouts", src.key, 0, "approved"),
         lambda: overlay.mark_all(store, tomas, "es", [("handouts", src.key, 0)], "approved"),
         lambda: overlay.history(store, tomas, "ar", "handouts", src.key),
-        lambda: exchange.bring(store, tomas, "ar", b"#"),
+        lambda: exchange.compare(store, tomas, "ar", []),
         lambda: translators.grant(store, tomas, bench.ids["tomas"], "ar", True),
     ]
     for attack in tries:
@@ -125,7 +125,7 @@ def test_who_wrote_words_never_approves_them_by_a_detour(bench: Bench) -> None:
     made = overlay.mark_all(store, ana, "es", [("handouts", key, rev)], "approved")
     assert isinstance(made["handouts", key], overlay.OwnWords)
     data = (header() + one(key, "The wave", "Marejada")).replace("The wave", source(key).en)
-    found = exchange.bring(store, ana, "es", data.encode())
+    found = exchange.compare(store, ana, "es", exchange.taken(data.encode(), "es"))
     exchange.write(store, ana, found, {source(key).ref: "mine"})
     assert bench.entry(key).text == "Marejada"
     with pytest.raises(overlay.OwnWords):
@@ -148,7 +148,7 @@ def test_a_grave_message_is_changed_on_no_path(bench: Bench, key: str, variant: 
         (header() + one(name, source(key).en, "Hecho")).encode(),
         XLIFF.format(ref=ref("handouts", name), en=source(key).en, target="Hecho").encode(),
     ):
-        found = exchange.bring(store, tara, "es", data)
+        found = exchange.compare(store, tara, "es", exchange.taken(data, "es"))
         assert [(each.kind, each.why) for each in found.changes] == [("refused", "guarded")]
         assert exchange.write(store, tara, found, {ref("handouts", name): "mine"}).count == 0
     with unit_of_work(store, write=True) as session:  # a row that somebody put there anyway counts for nothing
@@ -444,7 +444,7 @@ def test_a_long_text_costs_nothing(bench: Bench) -> None:
         XLIFF.format(ref=source().ref, en=source().en, target="").replace("<target>", f'<target x="{long}">').encode(),
     ):
         start = time.monotonic()
-        found = exchange.bring(bench.store, bench.token("tara"), "es", data)
+        found = exchange.compare(bench.store, bench.token("tara"), "es", exchange.taken(data, "es"))
         assert time.monotonic() - start < 3
         assert not found.of("new", "update", "conflict")
 
@@ -469,7 +469,7 @@ def test_thousands_of_conflicts_are_looked_up_at_once(bench: Bench, monkeypatch:
     tag, store, token = "es", bench.store, bench.token("tara")
     known = [each for each in translations.sources("handouts").values() if not each.guard][:300]
     rows = [f"# base: 0123abcd\n{one(each.key, _quoted(each.en), 'Algo distinto')}" for each in known]
-    found = exchange.bring(store, token, tag, (header() + "".join(rows)).encode())
+    found = exchange.compare(store, token, tag, exchange.taken((header() + "".join(rows)).encode(), tag))
     assert len(found.changes) == 300
     assert len(asked) <= 1
 

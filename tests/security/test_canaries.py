@@ -23,6 +23,7 @@ from flask.testing import FlaskClient
 
 from clinic import config, logs
 from clinic.app import create_app
+from clinic.config import Settings
 from clinic.domain.answer import Checked
 from clinic.i18n.message import ref
 from clinic.persistence import slots
@@ -99,6 +100,11 @@ def house(tmp_path_factory: pytest.TempPathFactory, press: Press) -> Iterator[Ho
     folder = tmp_path_factory.mktemp("canaries")
     settings = config.load(folder / "i", {})
     init_instance(settings, factors=False, recovery=slots.new_recovery_key())
+    yield from housed(folder, settings, press)
+
+
+def housed(folder: Path, settings: Settings, press: Press) -> Iterator[House]:
+    """The house in an instance that was made just now."""
     store = Store.open(settings, gate=lambda *_: True)
     ids = {name: accounts.create_account(store, name, PASSWORD, name.title(), role) for name, role in ROLES.items()}
     accounts.set_supervisor(store, ids["anna"], ids["sue"])

@@ -21,6 +21,7 @@ from werkzeug.routing import Rule
 
 from clinic import config
 from clinic.app import create_app
+from clinic.config import Settings
 from clinic.i18n.message import ref
 from clinic.persistence.models import Account, Notice, SignedIn
 from clinic.persistence.store import Store
@@ -263,6 +264,11 @@ def house(tmp_path_factory: pytest.TempPathFactory, press: Press) -> Iterator[Ho
     folder: Path = tmp_path_factory.mktemp("doors") / "i"
     settings = config.load(folder, {"CLINIC_PRINT_WHEN": "approved"})
     init_instance(settings, factors=False)
+    yield from housed(settings, press)
+
+
+def housed(settings: Settings, press: Press) -> Iterator[House]:
+    """The house in an instance that was made just now."""
     store = Store.open(settings)
     roles = {"ana": "counsellor", "ben": "counsellor", "sven": "supervisor", "sue": "supervisor"}
     roles |= {"alf": "admin", "ada": "admin", "flora": "front_desk", "tara": "translator"}

@@ -90,7 +90,7 @@ class Far:
         made = []
         for n, one in enumerate(texts):
             item_id = uuid4()
-            secret, row = self.store.keyholder.item_new(item_id)
+            secret, row = self.store.keyholder.items_new([item_id])[0]
             sealed = press_sealing.seal_work(secret, item_id, Work(one, {}, "filled"))
             made.append((n, item_id, sealed, row))
         ends = self.store.clock() + timedelta(hours=24)
