@@ -303,7 +303,7 @@ def serve(settings: Settings, port: int | None = None, greeting: str = "") -> No
         at = settings.port if port is None else port
         listen = listen_on(settings.host, at)
         try:
-            server = waitress.create_server(app, listen=listen, threads=12, ident=None, **limits)
+            server = waitress.create_server(app, listen=listen, threads=32, ident=None, **limits)
         except OSError as error:
             raise Usage(f"{listen} cannot be served ({error.strerror}). Choose another port with --port.") from None
         print(greeting or f"Secure Base: {address_of(settings, at)}", flush=True)

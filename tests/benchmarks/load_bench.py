@@ -45,6 +45,8 @@ from tests.benchmarks.harness import Bar, Row, Run, absent, alone, row
 
 PORT: Final = 8163
 THINK: Final = (1.0, 5.0)  # s
+STEPS: Final = 12  # of one round
+BEGIN: Final = (0, 1, 2, 3, 4, 4, 4, 4, 8, 9, 9, 9)  # the steps somebody may be at: each is an address of its own
 BAR: Final = Bar("value", "<=", 300)
 DRAWN: Final = ("pages drawn", "printed")  # these take the press's time, and are measured against a browser elsewhere
 PAPER: Final = {"locale": "en", "beside": "es", "paper": "a4", "size": "normal", "ink": "full", "goes": "stays"}
@@ -105,12 +107,14 @@ class Browser:
 
 def works(browser: Browser, person: Person, until: float, dice: random.Random) -> None:
     """What a counsellor does, over and over until the end."""
+    begin = dice.choice(BEGIN)  # everybody is somewhere else in their work
     for case, draft in itertools.cycle(person.work):
-        for step in _steps(browser, case, draft):
+        for step in itertools.islice(_steps(browser, case, draft), begin, None):
             if time.perf_counter() > until:
                 return
             step()
             time.sleep(dice.uniform(*THINK))
+        begin = 0
 
 
 def _steps(browser: Browser, case: str, draft: str) -> Iterator[Any]:
@@ -206,7 +210,7 @@ def run(folder: Path, users: int, seconds: float, pack: int, gunicorn: bool, por
             everybody = people(store, users)
             printer = everybody[0]
             warm = Browser(printer.token, Took(), port)
-            for step in itertools.islice(_steps(warm, *printer.work[0]), 12):
+            for step in itertools.islice(_steps(warm, *printer.work[0]), STEPS):
                 step()
             items = [_item(*one) for one in enumerate(map(str, caseload.other_cases(store, caseload.FIRST, pack)))]
             batch = batches.submit(store, printer.token, items, How(draft=True), "complete") if pack else None
