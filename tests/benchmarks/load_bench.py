@@ -215,6 +215,8 @@ def run(folder: Path, users: int, seconds: float, pack: int, gunicorn: bool, por
             warm = Browser(printer.token, Took(), port)
             for step in itertools.islice(_steps(warm, *printer.work[0]), STEPS):
                 step()
+            for one in batches.mine(store, printer.token):  # of runs before
+                batches.cancel(store, printer.token, one.id)
             items = [_item(*one) for one in enumerate(map(str, caseload.other_cases(store, caseload.FIRST, pack)))]
             batch = batches.submit(store, printer.token, items, How(draft=True), "complete") if pack else None
             start = time.perf_counter()
