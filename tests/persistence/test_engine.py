@@ -1,12 +1,15 @@
 """SQLite's file is encrypted, opens with its key alone, and takes many writers."""
 
+import gc
 import pickle
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import QueuePool
 
 from clinic.domain.errors import VaultLocked
@@ -121,6 +124,44 @@ def test_eight_writers_lose_nothing(url: str) -> None:
     with made.connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM note").scalar() == 201
     made.dispose()
+
+
+def test_a_writer_leaves_the_line_however_it_ends(url: str) -> None:
+    """It failed, its connection was thrown away, or it was never closed: the next one writes."""
+    engine = make_engine(url, DB_KEY)
+    write = engine.execution_options(write=True)
+    insert = "INSERT INTO note (text) VALUES ('x')"
+    with pytest.raises(OperationalError), write.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO nothing VALUES (1)")
+    with write.connect() as connection:
+        connection.begin()
+        connection.exec_driver_sql(insert)
+        connection.invalidate()
+    left = write.connect()
+    left.begin()
+    del left
+    gc.collect()
+    started = time.monotonic()
+    with write.begin() as connection:
+        connection.exec_driver_sql(insert)
+        assert connection.exec_driver_sql("SELECT count(*) FROM note").scalar() == 2
+    assert time.monotonic() - started < engines.BUSY / 2, "it waited for somebody who is gone"
+    engine.dispose()
+
+
+def test_who_waits_too_long_for_a_writer_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "BUSY", 0.1)
+    engine = make_engine(url, DB_KEY)
+    write = engine.execution_options(write=True)
+    with write.begin() as first:
+        first.exec_driver_sql("DELETE FROM note")
+        with pytest.raises(OperationalError, match="locked"), write.begin():
+            pass
+        with engine.begin() as reader:
+            assert reader.exec_driver_sql("SELECT count(*) FROM note").scalar() == 1
+    with write.begin() as second:
+        assert second.exec_driver_sql("SELECT count(*) FROM note").scalar() == 0
+    engine.dispose()
 
 
 def test_the_key_may_come_later(url: str) -> None:
