@@ -16,8 +16,8 @@ from clinic.domain.page import Page
 from clinic.press import join, reading, render, stamp, wire
 from clinic.press.limits import Limits
 
-NICE = 5  # pages of the web come before what is drawn; what nobody waits for comes last
-LATER = 14
+NICE = 10  # pages of the web come before what is drawn; what nobody waits for comes last
+LATER = 15
 GRACE = 2  # s after the caller's own time limit, in case the caller is gone
 LIGHT = {"given", "check"}  # orders that leave next to nothing for the garbage collector
 

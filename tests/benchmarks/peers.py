@@ -20,11 +20,11 @@ from clinic.press import fonts
 from tests.benchmarks.harness import Missing, children, pss, tree
 
 HERE = Path(__file__).parent
-NICE = 5  # of the children of the press
+NICE = 10  # of the children of the press
 LOOK = 0.01  # s between two looks at the memory of a program that is soon over
 TYPST = """
 import os, sys, typst
-os.nice(5)
+os.nice(10)
 source, folder = sys.argv[1:]
 made = typst.Compiler(source, font_paths=[folder], ignore_system_fonts=True)
 for line in sys.stdin:

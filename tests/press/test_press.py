@@ -182,7 +182,7 @@ def test_a_child_is_confined(press: Press, make_page: MakePage) -> None:
         assert limits.split("Max address space")[1].split()[:2] == [str(1 << 30)] * 2
         assert limits.split("Max file size")[1].split()[:2] == ["0", "0"]
         assert limits.split("Max core file size")[1].split()[:2] == ["0", "0"]
-        assert os.getpriority(os.PRIO_PROCESS, pid) >= 5  # the pages come first
+        assert os.getpriority(os.PRIO_PROCESS, pid) >= 10
         assert "Umask:\t0077" in Path(f"/proc/{pid}/status").read_text("utf-8")
         assert Path(f"/proc/{pid}/status").read_text("utf-8").split("Threads:")[1].split()[0] == "1"
 
