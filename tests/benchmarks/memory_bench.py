@@ -91,7 +91,7 @@ def measure(server: "subprocess.Popen[str]", base: str) -> dict[str, float]:
     watcher = threading.Thread(target=watch)
     watcher.start()
     for _ in range(PRINTS):
-        page = visitor.post(f"/cases/{case}/print", **paper, ink="full", record="", do="look").decode()
+        page = visitor.post(f"/cases/{case}/print", **paper, ink="full", record="", do="pages").decode()
         seen = re.search(r'name="seen" value="([0-9a-f]+)"', page).group(1)
         pdf = visitor.post(f"/cases/{case}/print", **paper, ink="full", record="", do="print", seen=seen)
         assert pdf.startswith(b"%PDF"), pdf[:200]

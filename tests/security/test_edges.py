@@ -532,7 +532,7 @@ def test_a_hostile_sheet_is_killed_and_reported_and_the_next_one_prints(
         real = print_sheet.laid_out
         bad = Page(HANG, (), "en", "Worksheet")
         monkeypatch.setattr(print_sheet, "laid_out", lambda *_: bad)
-        reply = post(client, f"/cases/{clinic.case}/print", do="look", **fields)
+        reply = post(client, f"/cases/{clinic.case}/print", do="pages", **fields)
         text = reply.get_data(as_text=True)
         assert reply.status_code in (422, 503)
         assert re.search(r"could not be drawn \((timeout|memory|size|lost|log)\)", text)
