@@ -85,6 +85,7 @@ def create_app(settings: Settings, store: Store, press: Press) -> Flask:
     configure_flask(app, settings, store)
     configure_keys(app)
     configure_opening(app, store)
+    configure_turns(app)
     configure_language(app)
     configure_templates(app)
     configure_views(app)
@@ -139,6 +140,13 @@ def configure_keys(app: Flask) -> None:
             return answer(environ, start_response)
 
     app.wsgi_app = within_one_request  # type: ignore[method-assign]  # as above
+
+
+def configure_turns(app: Flask) -> None:
+    """Around everything: a few pages at a time."""
+    from clinic.web import turns
+
+    app.wsgi_app = turns.in_turns(app.wsgi_app, turns.Turns())  # type: ignore[method-assign]  # as above
 
 
 def configure_opening(app: Flask, store: Store) -> None:
@@ -203,7 +211,6 @@ def configure_views(app: Flask) -> None:
         rights,
         sheets,
         team,
-        workbench,
         workbench_files,
     )
 
@@ -215,7 +222,7 @@ def configure_views(app: Flask) -> None:
         app.register_blueprint(feature.bp)
     for feature in (appointments, packs, workbench_files):  # the last adds its page to the blueprint of `workbench`
         app.register_blueprint(feature.bp)
-    for told in (doors, account, desk, entry, workbench):
+    for told in (doors, account, desk, entry):
         told.register(app)
 
 

@@ -201,6 +201,15 @@ class Definition:
 
     def placed(self, about: About) -> tuple[Placed, ...]:
         """The blocks of a record about `about`, in order; per-partner sections stand twice."""
+        if about not in self._placed:
+            self._placed[about] = self._place(about)
+        return self._placed[about]
+
+    @cached_property
+    def _placed(self) -> dict[About, tuple[Placed, ...]]:
+        return {}
+
+    def _place(self, about: About) -> tuple[Placed, ...]:
         who = "couple" if about == "couple" else "partner"
         found: list[Placed] = []
         for section in self.sections:

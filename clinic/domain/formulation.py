@@ -21,6 +21,7 @@ Conventions for those who write forms
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any, Final
 
 from clinic.domain import choice
@@ -63,6 +64,11 @@ class Opened:
     signed: bool = True
     written: str = ""
     of_record: str = ""
+
+    @cached_property
+    def shown(self) -> tuple[Placed, ...]:
+        """The blocks that apply: asked by every fold that this record is in."""
+        return shown(self.definition, self.about, self.answers)
 
 
 @dataclass(frozen=True)
@@ -146,9 +152,12 @@ def facts(
     return _fold(records, tables, today, with_drafts).facts(given)
 
 
-def preparation(records: Iterable[Opened], tables: Tables, today: date, with_drafts: bool = False) -> Preparation:
-    """Days of the screens, the policy and the yeses, for the ruling."""
-    return _fold(records, tables, today, with_drafts).preparation()
+def to_rule(
+    records: Iterable[Opened], tables: Tables, today: date, with_drafts: bool = False
+) -> tuple[Facts, Preparation]:
+    """What a ruling is made of: the facts, and the days of the screens, the policy and the yeses."""
+    fold = _fold(records, tables, today, with_drafts)
+    return fold.facts(()), fold.preparation()
 
 
 def cycle(records: Iterable[Opened], tables: Tables, today: date, with_drafts: bool = False) -> dict[str, str]:
@@ -244,7 +253,7 @@ class _Fold:
             self.choices.append(chosen)
         decision, tasks = _Decision(written=record.written), dict[tuple[str, About], dict[str, dict[str, Any]]]()
         advice = _Advice(record.held_on, record.written)
-        for placed in shown(record.definition, record.about, record.answers):
+        for placed in record.shown:
             answer = plain(record.answers.get(placed.name))
             if answer is None and not (record.definition.kind == "map" and placed.block.feeds in REPLACED):
                 continue

@@ -84,12 +84,9 @@ def unseen(store: Store, token: str) -> list[Line]:
     return sorted(found, key=lambda one: (one.day, one.kind, one.id))
 
 
-def count(store: Store, token: str) -> int:
-    """How many there are; opens none of them."""
-    who = store.keyholder.who(token)
-    with unit_of_work(store, token) as session:
-        mine = select(func.count()).where(Notice.account_id == who.account, Notice.seen.is_(False))
-        return session.scalar(mine) or 0
+def unseen_of(session: Session, account: UUID) -> int:
+    """How many there are of an account; opens none of them."""
+    return session.scalar(select(func.count()).where(Notice.account_id == account, Notice.seen.is_(False))) or 0
 
 
 def seen(store: Store, token: str, notice_id: str) -> None:

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from clinic.domain import formulation, release
@@ -29,7 +29,7 @@ from clinic.persistence.store import Store
 from clinic.services import records_parts as parts
 from clinic.services import spoken, wordings
 from clinic.services.records_parts import Form, Opened, RecordView
-from clinic.services.unit_of_work import changed, current, ident, unit_of_work
+from clinic.services.unit_of_work import current, ident, unit_of_work
 from clinic.services.wordings import Wording
 
 ADDENDUM: Final = "addendum"  # the shipped definition of an addendum
@@ -135,7 +135,7 @@ def at_once(
     begun = parts.opened(session, view, session.get_one(Record, head.record))
     checked = parts.answers_only(answers)
     _must_fit(begun, checked)
-    _write(store, session, view, begun, head.rev, _finished(begun, checked), True, SOURCE)
+    _write(store, session, view, begun, _finished(begun, checked), True, SOURCE)
     return str(head.record)
 
 
@@ -415,7 +415,7 @@ def move_to_new_version(store: Store, token: str, record_id: str, rev: int) -> i
         stay = {scope: part for scope, part in found.parts.items() if scope not in extra}
         moved = Opened(found.row, head, stay, new)
         checked = Checked(known, left, {})
-        _advance(store, session, view, moved, rev, signed=False)
+        _advance(store, session, view, moved, signed=False)
         parts.write_parts(session, view, moved, checked, new.scopes(head.about))
         parts.drop_typing(session, moved, view.account)
         parts.touch(store, session, view, new)
@@ -436,14 +436,14 @@ def _save(
             parts.keep_typing(session, view, found, _tab(tab), max(rev, 0), mine, store.clock())
         else:
             checked = _finished(found, checked) if sign else checked
-            _write(store, session, view, found, rev, checked, sign, locale)
+            _write(store, session, view, found, checked, sign, locale)
     if stale:  # Only now: what was typed is committed.
         raise Conflict
     return rev + 1
 
 
 def _write(
-    store: Store, session: Session, view: KeyView, found: Opened, rev: int, checked: Checked, sign: bool, locale: str
+    store: Store, session: Session, view: KeyView, found: Opened, checked: Checked, sign: bool, locale: str
 ) -> None:
     changes = {"signed_at": store.clock().isoformat()} if sign else {}
     changes |= _typed_day(store, found, checked)
@@ -452,7 +452,7 @@ def _write(
     said = wordings.to_seal(one.definition, one.head.about, locale, spoken.books(store)) if sign else None
     parts.write_parts(session, view, one, checked, said=said)
     session.flush()
-    _advance(store, session, view, one, rev, signed=sign)
+    _advance(store, session, view, one, signed=sign)
     parts.drop_typing(session, one, view.account)
     parts.touch(store, session, view, one.definition)
 
@@ -466,13 +466,11 @@ def _typed_day(store: Store, found: Opened, checked: Checked) -> dict[str, str]:
     return {"held_on": day} if day and day <= store.today().isoformat() else {}
 
 
-def _advance(store: Store, session: Session, view: KeyView, one: Opened, rev: int, signed: bool) -> None:
-    """Compare and set: the row takes the next revision if it still has the one that was read."""
-    mine = update(Record).where(Record.id == one.row.id, Record.rev == rev, Record.signed.is_(False))
-    values = {"rev": one.head.rev, "head": view.seal_head(one.head), "signed": signed, "touched_on": store.today()}
-    if not changed(session, mine.values(values)):
-        raise Conflict
-    session.refresh(one.row)
+def _advance(store: Store, session: Session, view: KeyView, one: Opened, signed: bool) -> None:
+    """The row, which `find` locked and whose revision was compared, takes the next one."""
+    row = one.row
+    row.rev, row.head, row.signed, row.touched_on = one.head.rev, view.seal_head(one.head), signed, store.today()
+    session.flush()
 
 
 def _finished(found: Opened, checked: Checked) -> Checked:

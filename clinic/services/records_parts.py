@@ -20,7 +20,7 @@ from clinic.persistence.keyholder import Head, KeyView
 from clinic.persistence.models import Autosave, Part, Record
 from clinic.persistence.store import Store
 from clinic.services import cases, rulings, wordings
-from clinic.services.unit_of_work import ident, writes
+from clinic.services.unit_of_work import changed, ident, writes
 
 Raw = Mapping[str, str | list[str]]
 Form = Mapping[str, Sequence[str]]
@@ -117,9 +117,7 @@ def find(
     `verb`: what the audit says of it, a refusal included.
     """
     id_ = ident(record_id)
-    if lock:  # Taken here, so that nothing changes between reading and writing.
-        session.scalar(select(Record.id).where(Record.id == id_).with_for_update())
-    row = session.get(Record, id_)
+    row = session.get(Record, id_, with_for_update=lock or None)  # nothing changes between reading and writing
     audit.note(session, verb, case=row.case_id if row else None, record=id_)
     if row is None:
         raise NotFound
@@ -269,8 +267,7 @@ def keep_typing(
 def drop_typing(session: Session, one: Opened, account: UUID, tab: str | None = None) -> bool:
     """Delete what this account has typed, in one tab or in all; whether there was anything."""
     mine = delete(Autosave).where(Autosave.record_id == one.row.id, Autosave.account_id == account)
-    gone = session.execute(mine if tab is None else mine.where(Autosave.tab == tab))
-    return bool(gone.rowcount)  # type: ignore[attr-defined]  # a DELETE has a CursorResult
+    return changed(session, mine if tab is None else mine.where(Autosave.tab == tab))
 
 
 def touch(store: Store, session: Session, view: KeyView, definition: Definition) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from clinic.domain import ruling
 from clinic.domain.definition import Definition
-from clinic.domain.formulation import Opened, facts, preparation
+from clinic.domain.formulation import Opened, to_rule
 from clinic.domain.ruling import Override, Ruling
 from clinic.domain.suggest import Tables
 from clinic.persistence.keyholder import Head
@@ -64,8 +64,7 @@ def _ruled(records: Sequence[Opened], before: Mapping[str, Any], today: date, ta
 def _of(
     records: Sequence[Opened], today: date, overrides: tuple[Override, ...], tables: Tables, with_drafts: bool
 ) -> Ruling:
-    known = facts(records, tables, today, with_drafts)
-    ready = preparation(records, tables, today, with_drafts)
+    known, ready = to_rule(records, tables, today, with_drafts)
     screens = {str(one): day for one, day in ready.screens.items()}
     yeses = {str(one): day for one, day in ready.yeses.items()}
     return ruling.rule(known, screens, ready.policy, yeses, today, tables, overrides)

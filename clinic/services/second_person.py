@@ -136,11 +136,16 @@ def waiting(store: Store, token: str) -> list[Asked]:
     """What this person may confirm, and what they asked for themselves and is not done; the oldest first."""
     who = store.keyholder.who(token)
     with unit_of_work(store, token) as session:
-        found = [
-            _line(session, who, one)
-            for one in _open(store, session)
-            if one.row.asked_by == who.account or (one.row.confirmed_by is None and _may_confirm(session, who, one))
-        ]
+        return asked(store, session, who)
+
+
+def asked(store: Store, session: Session, who: Who) -> list[Asked]:
+    """The same in an open unit."""
+    found = [
+        _line(session, who, one)
+        for one in _open(store, session)
+        if one.row.asked_by == who.account or (one.row.confirmed_by is None and _may_confirm(session, who, one))
+    ]
     return sorted(found, key=lambda one: (one.day, one.id))
 
 

@@ -10,6 +10,7 @@ from clinic.domain import roles
 from clinic.domain.errors import Invalid, NotFound
 from clinic.i18n.locales import NAMES, SOURCE
 from clinic.persistence import audit
+from clinic.persistence.keyholder import Who
 from clinic.persistence.models import Account, TranslationRight
 from clinic.persistence.store import Store
 from clinic.services import second_person, team
@@ -25,10 +26,13 @@ def may(session: Session, account: UUID, role: str, tag: str, reviews: bool = Fa
 def rights(store: Store, token: str) -> Mapping[str, bool]:
     """The languages that this account works on, and whether it reviews there too. Raises SignIn, Locked."""
     who = store.keyholder.who(token)
-    if not roles.rights(who.role).translates:
-        return {}
     with unit_of_work(store, token) as session:
-        return _of(session, who.account)
+        return held(session, who)
+
+
+def held(session: Session, who: Who) -> Mapping[str, bool]:
+    """The same in an open unit."""
+    return _of(session, who.account) if roles.rights(who.role).translates else {}
 
 
 def rights_of(store: Store, token: str, account_id: str) -> Mapping[str, bool]:

@@ -89,9 +89,9 @@ def unit_of_work(
 
 
 def changed(session: Session, statement: Any) -> bool:
-    """Run an UPDATE or DELETE of one row; whether it met it."""
+    """Run an UPDATE or DELETE; whether it met a row. Objects of such rows that were read before do not know of it."""
     done = session.execute(statement, execution_options={"synchronize_session": False})
-    return cast("CursorResult[Any]", done).rowcount == 1
+    return cast("CursorResult[Any]", done).rowcount > 0
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Final, Literal
 from uuid import UUID, uuid4
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from clinic.domain.definition import Text, hidden
 from clinic.domain.errors import Invalid, NotFound
@@ -22,9 +23,10 @@ from clinic.i18n.glossary import Term, hits
 from clinic.i18n.locales import NAMES, SOURCE, translated
 from clinic.i18n.message import DOMAINS, STATES, VARIANT, Domain, Entry, Source, State, neutral, state_now, variants
 from clinic.persistence import audit
+from clinic.persistence.keyholder import Who
 from clinic.persistence.models import Account, TranslationComment
 from clinic.persistence.store import Store
-from clinic.services import overlay, translations
+from clinic.services import overlay, translations, translators
 from clinic.services.definitions import definitions
 from clinic.services.message_groups import LISTS, Group, own_groups
 from clinic.services.unit_of_work import ident, unit_of_work
@@ -79,8 +81,17 @@ class Comment:
 # --------------------------------------------------------------------------- who may
 def languages(store: Store, token: str) -> Mapping[str, bool]:
     """The languages this account works on, and whether it reviews there."""
+    return _known(overlay.rights(store, token))
+
+
+def languages_of(session: Session, who: Who) -> Mapping[str, bool]:
+    """The same in an open unit."""
+    return _known(translators.held(session, who))
+
+
+def _known(held: Mapping[str, bool]) -> dict[str, bool]:
     known = {one.tag for one in translated()}
-    return {tag: bool(may) for tag, may in overlay.rights(store, token).items() if tag in known and tag != SOURCE}
+    return {tag: bool(may) for tag, may in held.items() if tag in known and tag != SOURCE}
 
 
 def reviews(store: Store, token: str, tag: str) -> bool:

@@ -5,6 +5,7 @@ from flask import current_app
 from clinic.config import Settings
 from clinic.persistence.store import Store
 from clinic.press.press import Press
+from clinic.web import turns
 
 
 def settings() -> Settings:
@@ -20,6 +21,7 @@ def store() -> Store:
 
 
 def press() -> Press:
-    """The press."""
+    """The press. Who asks for it waits for paper from here on, and lets others begin."""
+    turns.leave()
     found: Press = current_app.extensions["clinic"]["press"]
     return found

@@ -16,6 +16,7 @@ from clinic.domain.audience import RECIPIENTS
 from clinic.domain.errors import ClinicError, Conflict, Denied, NotFound
 from clinic.i18n.locales import locale, translated
 from clinic.services import break_glass, cases, notices, paging, previews, records, second_person, supervision, team
+from clinic.services import menu as menus
 from clinic.services.prints import PrintJob
 from clinic.services.records import RecordLine
 from clinic.services.shelf import active, on_shelf
@@ -24,7 +25,6 @@ from clinic.web.clinic import press, settings, store
 from clinic.web.doors import opens
 from clinic.web.filters import fill, problem
 from clinic.web.session import actor, token
-from clinic.web.workbench import translates
 
 bp = Blueprint("desk", __name__)
 
@@ -125,10 +125,19 @@ def may_write() -> bool:
 
 def waits() -> int:
     """How much waits for the person of this request; counted once."""
-    if "waits" not in g:
-        asked = second_person.waiting(store(), token()) if opens("desk.answer") else []
-        g.waits = notices.count(store(), token()) + sum(not one.mine for one in asked)
-    return int(g.waits)
+    return _menu().waits
+
+
+def translates() -> bool:
+    """Whether this person works on some language: then the navigation has a line for it."""
+    return _menu().translates
+
+
+def _menu() -> menus.Menu:
+    if "menu" not in g:
+        g.menu = menus.read(store(), token(), opens("desk.answer"))
+    found: menus.Menu = g.menu
+    return found
 
 
 @bp.get("/start")

@@ -13,7 +13,7 @@ from clinic.services import backup, cases, erase, export, retention, second_pers
 from clinic.services.export import Export
 from clinic.services.paging import Place
 from clinic.services.second_person import Asked
-from clinic.web import language
+from clinic.web import language, turns
 from clinic.web.clinic import store
 from clinic.web.filters import fill, problem, wrong
 from clinic.web.session import token
@@ -131,6 +131,7 @@ def backups() -> ResponseReturnValue:
 def back_up() -> ResponseReturnValue:
     """Make today's backup now."""
     try:
+        turns.leave()
         made = backup.daily(store())
     except Denied:
         raise
@@ -176,6 +177,7 @@ def _is_over(known: retention.Kept) -> bool:
 
 def _made(case_id: str, form: Any) -> Export:
     what, format_, tag = form.get("what", ""), form.get("format", "json"), language.book().locale
+    turns.leave()
     if what in ("a", "b"):
         return export.of_person(store(), token(), case_id, what, format_, tag)
     if what == "joint":

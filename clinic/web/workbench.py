@@ -94,18 +94,6 @@ class Desk:
     ancestor: Mapping[str, str] = field(default_factory=dict)
 
 
-def register(app: Any) -> None:
-    """Names that only these pages need, for all templates."""
-    app.jinja_env.globals |= {"translates": translates}
-
-
-def translates() -> bool:
-    """Whether this person works on some language: then the navigation has a line for it."""
-    if "translates" not in g:
-        g.translates = bool(workbench.languages(store(), token()))
-    return bool(g.translates)
-
-
 # --------------------------------------------------------------------------- languages
 @bp.get("")
 def languages() -> ResponseReturnValue:

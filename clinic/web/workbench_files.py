@@ -18,6 +18,7 @@ from clinic.i18n.units import Unit as Words
 from clinic.services import exchange as exchange_files
 from clinic.services import handover, message_groups, overlay, translations, workbench
 from clinic.services.exchange import BadUpload, Format
+from clinic.web import turns
 from clinic.web.clinic import store
 from clinic.web.filters import t
 from clinic.web.session import token
@@ -39,6 +40,7 @@ def exchange(tag: str) -> ResponseReturnValue:
             sent = request.files.get("file")
             data = sent.read() if sent else b""
             if data:
+                turns.leave()
                 units = exchange_files.taken(data, tag)
                 return _differences(tag, handover.keep(store(), _account(), tag, units), units)
             fault = _("Choose a file first.")

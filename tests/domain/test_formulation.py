@@ -9,7 +9,7 @@ import pytest
 from clinic.domain import choice
 from clinic.domain.audience import About
 from clinic.domain.definition import Definition, parse
-from clinic.domain.formulation import Opened, cycle, facts, preparation, the_map
+from clinic.domain.formulation import Opened, cycle, facts, the_map, to_rule
 from clinic.domain.ruling import gate, rule
 from clinic.domain.suggest import Asked, Facts, Observation, Recent, suggest
 from tests.domain.couples import FORMS, library, names, rules, tables
@@ -450,11 +450,11 @@ def test_preparation_counts_signed_screens_under_the_right_conditions() -> None:
     unsigned = record("screening", 19, "b", signed=False, conditions="yes")
     assert not fold(READY[0], READY[2], unsigned, with_drafts=True).prepared
     assert not fold(READY[0], READY[2], record("screening", 91, "b", conditions="yes")).prepared
-    found = preparation([*READY, record("screening", 4, "a", intimate="yes")], tables(), TODAY)
+    _, found = to_rule([*READY, record("screening", 4, "a", intimate="yes")], tables(), TODAY)
     assert found.screens == {"a": TODAY - timedelta(20), "b": TODAY - timedelta(19)}
     assert (found.policy, found.yeses) == (TODAY - timedelta(30), {"a": TODAY - timedelta(4), "b": None})
     taken_back = [*READY, record("screening", 4, "a", intimate="yes"), record("screening", 3, "a", intimate="no")]
-    assert preparation(taken_back, tables(), TODAY).yeses["a"] is None
+    assert to_rule(taken_back, tables(), TODAY)[1].yeses["a"] is None
 
 
 def test_from_records_to_the_gate() -> None:
@@ -463,7 +463,7 @@ def test_from_records_to_the_gate() -> None:
         record("map", 5, decision="full"),
         *(record("screening", 4, one, intimate="yes") for one in "ab"),
     ]
-    ready = preparation(records, tables(), TODAY)
+    _, ready = to_rule(records, tables(), TODAY)
     ruling = rule(fold(*records), ready.screens, ready.policy, ready.yeses, TODAY, tables())
     assert gate(ruling, TODAY, "closeness_without_sex", "joint")
     records.append(record("session", 0, a_worried="yes"))

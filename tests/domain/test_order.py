@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from clinic.domain.formulation import facts, preparation
+from clinic.domain.formulation import facts, to_rule
 from clinic.domain.ruling import Ruling, gate, overridable, override
 from clinic.domain.suggest import suggest
 from tests.domain.couples import couple, golden, tables
@@ -35,7 +35,7 @@ def test_a_screen_from_before_the_agreement_does_not_count() -> None:
     early = record("screening", 31, "a", **ALONE)
     rest = [record("agreement", 30, **AGREED), record("screening", 19, "b", **ALONE), record("map", 10, **LEVEL)]
     assert level(early, *rest) == "not_decided"
-    assert preparation([early, *rest], tables(), DAY).screens == {"a": None, "b": DAY - timedelta(19)}
+    assert to_rule([early, *rest], tables(), DAY)[1].screens == {"a": None, "b": DAY - timedelta(19)}
 
 
 def test_a_level_chosen_before_both_were_seen_alone_was_chosen_too_early() -> None:
