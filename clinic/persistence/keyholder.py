@@ -410,6 +410,10 @@ class Keyholder(SystemKeys):
         """
         return self._press.claimed(item_id, token)
 
+    def claimed_keys(self, claims: Sequence[tuple[UUID, UUID]]) -> list[bytes | None]:
+        """The same for many that this machine claimed; None for one whose key it does not get."""
+        return self._press.claimed_here(claims)
+
     def item_keys(self, token: str, batch_id: UUID) -> dict[UUID, bytes]:
         """The keys of the finished items of an own batch. Raises SignIn, Locked, Denied (as `open_kept`), NotFound."""
         with Session(self._engine) as session:

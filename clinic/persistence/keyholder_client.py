@@ -203,6 +203,10 @@ class KeyholderClient:
         """As `Keyholder.item_key`."""
         return bytes(self._call("item_key", item_id, token))
 
+    def claimed_keys(self, claims: Sequence[tuple[UUID, UUID]]) -> list[bytes | None]:
+        """As `Keyholder.claimed_keys`."""
+        return list(self._call("claimed_keys", list(claims)))
+
     def item_keys(self, token: str, batch_id: UUID) -> dict[UUID, bytes]:
         """As `Keyholder.item_keys`."""
         return dict(self._call("item_keys", token, batch_id))

@@ -35,8 +35,8 @@ from clinic.persistence.vault import Vault
 WAITS: Final = "they wait for the passphrase. Run: clinic unlock"
 # What may be called from outside. Not here: what reads the whole audit, and what gives raw keys but for one view.
 CALLS: Final = frozenset({
-    "agree", "audit_check", "audit_open", "audit_seal", "audit_seal_all", "case_tag", "code_hash", "code_tag",
-    "code_tags", "couple_tag", "give", "give_list", "give_new", "give_paper", "item_key", "item_keys",
+    "agree", "audit_check", "audit_open", "audit_seal", "audit_seal_all", "case_tag", "claimed_keys", "code_hash",
+    "code_tag", "code_tags", "couple_tag", "give", "give_list", "give_new", "give_paper", "item_key", "item_keys",
     "items_new", "new_account_key", "office_open", "office_seal", "open_kept", "peppered", "process_key", "seal_kept",
     "throttle_tag", "totp_new", "totp_step", "web_secret", "who",
 })  # fmt: skip

@@ -146,6 +146,8 @@ _BACK: Final[dict[str, Callable[[Any], Any]]] = {
 
 
 def _in(value: Any) -> Any:
+    if type(value) is str:  # most of them
+        return value
     if isinstance(value, list):
         return [_in(one) for one in value]
     if isinstance(value, dict):

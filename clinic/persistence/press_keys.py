@@ -5,14 +5,14 @@ is claimed by whoever asks; another machine gets the key sealed to the key that 
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from clinic.domain.errors import NotFound
@@ -25,10 +25,17 @@ ITEM: Final = "item"  # the scope of an item's key
 MACHINE: Final = "print_machine"  # the kind of what an admin accepted, in its sealed words
 REMEMBERED: Final = 8192  # items whose claims are counted
 
-_CLAIM: Final = (
-    select(PressItem.token, PressItem.tries, PressItem.worker_id, PressItem.until, PressKey.kid, PressKey.wrapped)
+_CLAIMED: Final = (
+    select(PressItem.id, PressItem.token, PressItem.worker_id, PressKey.kid, PressKey.wrapped)
     .join(PressKey, PressKey.item_id == PressItem.id)
     .join(PressBatch, PressBatch.id == PressItem.batch_id)
+    .where(
+        PressItem.id.in_(bindparam("ids", expanding=True, type_=PressItem.id.type)),
+        PressItem.state == TAKEN,
+        PressItem.until > bindparam("now", type_=PressItem.until.type),
+        PressItem.tries <= MOST_TRIES,
+        PressBatch.ends > bindparam("now", type_=PressBatch.ends.type),
+    )
 )
 
 
@@ -58,29 +65,34 @@ class PressKeys:
         Raises NotFound, whatever the cause: not claimed by this token, lease or batch over, claimed too often, a
         machine that nobody accepted or that was revoked.
         """
-        now = self._clock()
         with Session(self._engine) as session:
-            row = session.execute(
-                _CLAIM.where(
-                    PressItem.id == item_id,
-                    PressItem.state == TAKEN,
-                    PressItem.token == token,
-                    PressItem.until > now,
-                    PressItem.tries <= MOST_TRIES,
-                    PressBatch.ends > now,
-                )
-            ).one_or_none()
+            row = self._claims(session, [item_id]).get((item_id, token))
             if row is None:
                 raise NotFound
             public = None if row.worker_id is None else self._accepted(session, row.worker_id)
-        self._count(item_id, token)
-        key = self._unwrapped(item_id, row.kid, row.wrapped)
+        key = self._counted(row)
         if public is None:
             return key
         try:
             return press_sealing.seal_to(public, key, item_id, token, row.worker_id)
         except ValueError:
             raise NotFound from None
+
+    def claimed_here(self, claims: Sequence[tuple[UUID, UUID]]) -> list[bytes | None]:
+        """The keys of many items that this machine claimed, by id and token.
+
+        None where `claimed` raises NotFound, and for an item that another machine claimed.
+        """
+        with Session(self._engine) as session:
+            rows = self._claims(session, [item_id for item_id, _ in claims])
+        found: list[bytes | None] = []
+        for item_id, token in claims:
+            row = rows.get((item_id, token))
+            try:
+                found.append(None if row is None or row.worker_id is not None else self._counted(row))
+            except NotFound:
+                found.append(None)
+        return found
 
     def of_batch(self, account: UUID, batch_id: UUID) -> dict[UUID, bytes]:
         """The keys of the finished items of a batch of this account. Raises NotFound."""
@@ -95,6 +107,11 @@ class PressKeys:
             )
             return {row.item_id: self._unwrapped(row.item_id, row.kid, row.wrapped) for row in session.scalars(asked)}
 
+    def _claims(self, session: Session, ids: Sequence[UUID]) -> dict[tuple[UUID, UUID | None], Row[Any]]:
+        """Which of these items are claimed now, by id and the token of the claim."""
+        rows = session.execute(_CLAIMED, {"ids": ids, "now": self._clock()})
+        return {(row.id, row.token): row for row in rows}
+
     def _accepted(self, session: Session, worker_id: UUID) -> bytes:
         """The public key of a machine, as it was accepted: its columns anybody may have written."""
         row = session.get(PressWorker, worker_id)
@@ -108,6 +125,10 @@ class PressKeys:
         if not fits or "revoked_on" in said:
             raise NotFound
         return row.public_key
+
+    def _counted(self, row: Row[Any]) -> bytes:
+        self._count(row.id, row.token)
+        return self._unwrapped(row.id, row.kid, row.wrapped)
 
     def _count(self, item_id: UUID, token: UUID) -> None:
         """Three claims of an item get its key, whatever stands in the row: a machine may have written there."""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Engine, and_, case, delete, or_, select, update
+from sqlalchemy import Connection, Engine, and_, bindparam, case, delete, or_, select, update
 
 from clinic.persistence.models import PressBatch, PressItem
 
@@ -28,6 +28,18 @@ _item: Any = PressItem.__table__
 _batch: Any = PressBatch.__table__
 _FREE: Final = {"token": None, "until": None, "handed": None}
 _CLAIMED: Final = (_item.c.id, _item.c.n, _item.c.pile, _item.c.sealed)
+# Of many rows at once; the token of one that takes an item, and of one that has it.
+_TAKE: Final = (
+    update(_item)
+    .where(_item.c.id == bindparam("item"))
+    .values(state=TAKEN, tries=_item.c.tries + 1, token=bindparam("its"), until=bindparam("ends"))
+    .values(worker_id=bindparam("machine"), handed=None)
+)
+_FINISH: Final = (
+    update(_item)
+    .where(_item.c.id == bindparam("item"), _item.c.state == TAKEN, _item.c.token == bindparam("its"))
+    .values(state=bindparam("ended"), result=bindparam("drawn"), **_FREE)
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,11 @@ def claim(
         found = _locked(connection, now, [], 1)
         if found and most > 1:
             found += _locked(connection, now, [*_mates(found[0].id), _item.c.id != found[0].id], most - 1)
-    return [_take(connection, row, now, worker_id) for row in found]
+    tokens = {row.id: uuid4() for row in found}
+    if tokens:
+        same = {"ends": now + LEASE, "machine": worker_id}
+        connection.execute(_TAKE, [{"item": id_, "its": token, **same} for id_, token in tokens.items()])
+    return [Claimed(row.id, tokens[row.id], row.sealed, None, row.n, row.pile) for row in found]
 
 
 def renew(connection: Connection, id_: UUID, token: UUID, now: datetime) -> bool:
@@ -82,10 +98,16 @@ def renew(connection: Connection, id_: UUID, token: UUID, now: datetime) -> bool
 
 def finish(connection: Connection, id_: UUID, token: UUID, result: bytes | None) -> bool:
     """Store the sealed result, or with None that there will be none. False: it is not ours; then it is thrown away."""
-    mine = and_(_item.c.id == id_, _item.c.state == TAKEN, _item.c.token == token)
-    state = FAILED if result is None else DONE
-    values = {"state": state, "result": result, **_FREE}
-    return bool(connection.execute(update(_item).where(mine).values(**values)).rowcount)
+    return bool(connection.execute(_FINISH, _ended(id_, token, result)).rowcount)
+
+
+def finish_all(connection: Connection, results: Iterable[tuple[UUID, UUID, bytes | None]]) -> None:
+    """The same for many: id, token, result. What is not ours any more is thrown away."""
+    connection.execute(_FINISH, [_ended(*one) for one in results])
+
+
+def _ended(id_: UUID, token: UUID, result: bytes | None) -> dict[str, Any]:
+    return {"item": id_, "its": token, "ended": FAILED if result is None else DONE, "drawn": result}
 
 
 def give_back(connection: Connection, id_: UUID, token: UUID) -> bool:
@@ -162,14 +184,6 @@ def _locked(connection: Connection, now: datetime, conditions: Iterable[Any], mo
     """Free items, locked so that nobody else sees them: by SKIP LOCKED; SQLite has one writer anyhow."""
     asked = select(*_CLAIMED).where(_free(now), *conditions).order_by(_item.c.n, _item.c.id).limit(most)
     return list(connection.execute(asked.with_for_update(skip_locked=True, of=_item)))
-
-
-def _take(connection: Connection, row: Any, now: datetime, worker_id: UUID | None) -> Claimed:
-    token = uuid4()
-    values = {"state": TAKEN, "tries": _item.c.tries + 1, "token": token, "until": now + LEASE}
-    values |= {"worker_id": worker_id, "handed": None}
-    connection.execute(update(_item).where(_item.c.id == row.id).values(**values))
-    return Claimed(row.id, token, row.sealed, None, row.n, row.pile)
 
 
 def _fail_worn(connection: Connection, now: datetime) -> None:

@@ -68,17 +68,20 @@ def config(locale: str = "en") -> Path:
 def families(locale: str) -> list[str]:
     """Font families of a locale in order: its script, then Latin and signs, then every other script that is
     there (a name or a word in another script still prints). Raises FontsMissing."""
-    there = _coverage()
+    return list(_families(locale, frozenset(_coverage())))
+
+
+@cache
+def _families(locale: str, there: frozenset[str]) -> tuple[str, ...]:
     own = [face for face in table()["face"] if _speaks(face, locale)]
     always: list[str] = table()["everywhere"]
     for face in own:
         if face["family"] not in there:
             raise FontsMissing(locale, face.get("extra"))
-    if not there.keys() >= set(always):
+    if not there.issuperset(always):
         raise FontsMissing(locale)
     others = [face["family"] for face in table()["face"] if face.get("locales") and face not in own]
-    names: list[str] = [face["family"] for face in own]
-    return names + always + [name for name in others if name in there]
+    return (*(face["family"] for face in own), *always, *(name for name in others if name in there))
 
 
 def lacking() -> dict[str, list[str]]:

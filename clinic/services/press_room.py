@@ -124,13 +124,16 @@ class PressRoom:
 
     def _opened(self, claimed: Iterable[Claimed]) -> list[_Held]:
         """The pages of what we claimed. What does not open has failed; what was cancelled meanwhile is left."""
-        found = []
-        for one in claimed:
+        claimed, found, lost = list(claimed), list[_Held](), list[tuple[Claimed, None]]()
+        keys = self._store.keyholder.claimed_keys([(one.id, one.token) for one in claimed])
+        for one, key in zip(claimed, keys, strict=True):
             try:
-                key = self._store.keyholder.item_key(one.id, one.token)
+                if key is None:
+                    raise NotFound
                 found.append(_Held(one, key, press_sealing.open_work(key, one.id, one.sealed)))
             except (NotFound, Damaged):
-                self._finish([(one, None)])
+                lost.append((one, None))
+        self._finish(lost)
         return found
 
     # ------------------------------------------------------------------ drawing
@@ -206,9 +209,9 @@ class PressRoom:
             self._finish([(one.claimed, None)])
 
     def _finish(self, results: Sequence[tuple[Claimed, bytes | None]]) -> None:
-        with writing(self._store.engine).begin() as connection:
-            for one, sealed in results:
-                press_queue.finish(connection, one.id, one.token, sealed)
+        if results:
+            with writing(self._store.engine).begin() as connection:
+                press_queue.finish_all(connection, [(one.id, one.token, sealed) for one, sealed in results])
 
     def _give_back(self, held: Sequence[_Held]) -> None:
         if held:

@@ -5,7 +5,7 @@ The tables of the press name no case. Without the slip nobody can tell whose she
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -57,7 +57,7 @@ class Slip:
 
 def sealed(store: Store, account: UUID, slip: Slip) -> bytes:
     """A slip to be stored. Raises PackFull: what it says of its sheets is too long."""
-    data = asdict(slip) | {"batch": str(slip.batch), "made": slip.made.isoformat()}
+    data = asdict(replace(slip, entries=())) | {"batch": str(slip.batch), "made": slip.made.isoformat()}
     data["entries"] = [_out(one) for one in slip.entries]
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     if len(text) > LONGEST:

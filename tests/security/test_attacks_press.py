@@ -54,6 +54,7 @@ def machine(house: House, seal: Callable[[dict[str, Any]], dict[str, Any]] = lam
 def refused(house: House, item: UUID, token: UUID) -> None:
     with pytest.raises(NotFound):
         house.store.keyholder.item_key(item, token)
+    assert house.store.keyholder.claimed_keys([(item, token)]) == [None]
 
 
 # --------------------------------------------------------------------------- whose key it is
@@ -66,6 +67,8 @@ def test_only_who_claimed_it_gets_a_key(house: House) -> None:
     refused(house, uuid4(), one.token)
     key = house.store.keyholder.item_key(one.id, one.token)
     assert key == house.store.keyholder.item_key(one.id, one.token)
+    asked = [(one.id, one.token), (one.id, uuid4()), (uuid4(), one.token)]
+    assert house.store.keyholder.claimed_keys(asked) == [key, None, None]
     assert press_sealing.open_work(key, one.id, one.sealed).page.lang == "en"
     house.clinic.clock.pass_(seconds=60)
     refused(house, one.id, one.token)
@@ -125,6 +128,7 @@ def test_another_machine_gets_the_key_sealed_to_itself(house: House) -> None:
     raw = press_sealing.open_from(key, handed, one.id, one.token, id_)
     assert press_sealing.open_work(raw, one.id, one.sealed)
     assert raw not in handed
+    assert house.store.keyholder.claimed_keys([(one.id, one.token)]) == [None]
     for wrong in (
         lambda: press_sealing.open_from(X25519PrivateKey.generate(), handed, one.id, one.token, id_),
         lambda: press_sealing.open_from(key, handed, uuid4(), one.token, id_),

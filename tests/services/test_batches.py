@@ -459,15 +459,15 @@ def test_an_idle_room_asks_little(house: House, monkeypatch: pytest.MonkeyPatch)
 def test_a_locked_keyholder_is_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     from clinic.domain.errors import VaultLocked
 
-    batch, real = house.submit(), house.store.keyholder.item_key
+    batch, real = house.submit(), house.store.keyholder.claimed_keys
     locked = [True]
 
-    def item_key(*asked: Any) -> bytes:
+    def claimed_keys(*asked: Any) -> list[bytes | None]:
         if locked[0]:
             raise VaultLocked("nobody typed it")
         return real(*asked)
 
-    monkeypatch.setattr(house.store.keyholder, "item_key", item_key)
+    monkeypatch.setattr(house.store.keyholder, "claimed_keys", claimed_keys)
     with pytest.raises(VaultLocked):
         PressRoom(house.store, house.press).turn()
     locked[0] = False
