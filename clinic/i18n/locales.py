@@ -65,6 +65,5 @@ def locale(tag: str) -> Locale:
 def translated() -> tuple[Locale, ...]:
     """English, then every language with a folder in translations/, by tag."""
     root = resources.translations()
-    there = {path.parent.name for path in root.glob("*/LC_MESSAGES")}
-    found = sorted(tag for tag in NAMES if tag.replace("-", "_") in there)
-    return (locale(SOURCE), *(locale(tag) for tag in found if tag != SOURCE))
+    found = [one for one in map(locale, sorted(NAMES)) if (root / one.folder / "LC_MESSAGES").is_dir()]
+    return (locale(SOURCE), *(one for one in found if one.tag != SOURCE))

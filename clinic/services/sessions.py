@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from clinic.domain.errors import Locked, NotFound, SignIn, StepUp
@@ -31,6 +31,13 @@ AGENT_LENGTH: Final = 60
 SEEN_STEP_SECONDS: Final = 30  # how exactly the idle time is kept
 CODE_DIGITS: Final = 6
 BASE32: Final = str.maketrans("018", "OIB")  # no such digits in a recovery code: misread letters
+# Made once: every page asks.
+_SIGNED_IN: Final = (
+    select(SignedIn, Account)
+    .join(Account, Account.id == SignedIn.account_id)
+    .where(SignedIn.token_hash == bindparam("hash"), Account.active)
+)
+_AND_PASSKEY: Final = _SIGNED_IN.add_columns(select(Passkey.id).where(Passkey.account_id == Account.id).exists())
 
 
 @dataclass(frozen=True)
@@ -243,9 +250,8 @@ def state(store: Store, token: str) -> State:
     """What a token stands for; does not keep it awake. Raises SignIn: no such session any more, or a token file's."""
     now = store.clock()
     with unit_of_work(store) as session:
-        row, account = _row(session, token, now)
+        row, account, passkey = _row(session, token, now, _AND_PASSKEY)
         _no_file(row)
-        factor = has_factor(session, account)
     return State(
         stage=row.stage,
         locked=row.stage == "full" and asleep(row, now),
@@ -256,7 +262,7 @@ def state(store: Store, token: str) -> State:
         role=account.role,
         id=row.id,
         kind=row.kind,
-        factor=factor,
+        factor=account.totp is not None or passkey,
         required=required(store),
         temporary=account.temporary,
         confirmed=account.confirmed,
@@ -396,12 +402,12 @@ def _mine(token: str) -> Any:
     return SignedIn.token_hash == token_hash(token)
 
 
-def _row(session: Session, token: str, now: datetime) -> tuple[SignedIn, Account]:
-    both = select(SignedIn, Account).join(Account, Account.id == SignedIn.account_id)
-    found = session.execute(both.where(_mine(token), Account.active)).one_or_none()
+def _row(session: Session, token: str, now: datetime, asked: Any = _SIGNED_IN) -> Any:
+    """Session and account, and what else is asked for. Raises SignIn."""
+    found = session.execute(asked, {"hash": token_hash(token)}).one_or_none()
     if found is None or over(found[0], now):
         raise SignIn
-    return found[0], found[1]
+    return found
 
 
 def _read(store: Store, token: str, *stages: str) -> Found:
