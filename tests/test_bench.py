@@ -52,6 +52,7 @@ def test_a_figure_is_the_median_and_its_quartiles() -> None:
     assert Figure.of([7]) == Figure(7, 7, 7, 1)
 
 
+@pytest.mark.everything
 def test_peers_take_turns_and_the_first_round_does_not_count() -> None:
     hands = Hands()
     works = {"ours": hands.works("ours", 9, 0.001, 0.003, 0.002), "theirs": hands.works("theirs", 9, 0.1, 0.1, 0.4)}

@@ -252,6 +252,7 @@ def test_a_pack_names_one_source(house: Path, tmp_path: Path) -> None:
     refused(done, "Nothing is due")
 
 
+@pytest.mark.everything
 def test_the_demo_has_a_pack_for_tomorrow(house: Path, tmp_path: Path) -> None:
     done, out = packed(house, tmp_path, "--day", "tomorrow", "--draft")
     assert pdf.pages(out.read_bytes()) >= 1, done.stderr
