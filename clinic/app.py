@@ -21,6 +21,7 @@ from clinic.domain.errors import Usage, VaultLocked
 from clinic.persistence import keyholder
 from clinic.persistence.store import Store
 from clinic.press.press import Press
+from clinic.settling import Settling
 
 BODY_BYTES = 4 * 1024 * 1024
 LARGER = {"workbench.exchange": 9 * 1024 * 1024}  # a translator's file of 8 MB, and the form round it
@@ -291,7 +292,7 @@ def serve(settings: Settings, port: int | None = None, greeting: str = "") -> No
     from clinic.services.press_room import PressRoom
     from clinic.services.warm import warm_pages
 
-    press, store, threads = Press(warm_pages()), None, list[Daily | Handing | PressRoom]()
+    press, store, threads = Press(warm_pages()), None, list[Daily | Handing | PressRoom | Settling]()
     press.start()
     try:
         store = Store.attach(settings, prompt=sys.stdin.isatty())
@@ -316,7 +317,7 @@ def serve(settings: Settings, port: int | None = None, greeting: str = "") -> No
         print(greeting or f"Secure Base: {address_of(settings, at)}", flush=True)
         if not _opened(store):
             print("The records are locked. Open them on this machine: clinic unlock", flush=True)
-        threads = [Daily(store), Handing(store), PressRoom(store, press, settings.press_places)]
+        threads = [Daily(store), Handing(store), PressRoom(store, press, settings.press_places), Settling()]
         for one in threads:
             one.start()
         server.run()

@@ -26,6 +26,7 @@ from clinic.persistence import keyholder_place
 from clinic.persistence.store import Store
 from clinic.press.limits import cores
 from clinic.press.press import Press
+from clinic.settling import Settling
 
 CONFIGURATION: Final = Path(__file__).parent / "deploy" / "gunicorn.conf.py"
 NOT_TO_BE_TRIED: Final = 4  # gunicorn's own code for an application that does not load
@@ -99,12 +100,13 @@ class Process:
         drawn = share if wanted is None else -(-wanted // settings.web_processes)
         self._room, self._handing = PressRoom(self.store, self._press, drawn), Handing(self.store)
         self._duty = Duty(keyholder_place.path(settings.instance).with_name("daily.lock"), self._daily)
-        for one in (self._room, self._handing, self._duty):
+        self._settling = Settling()
+        for one in (self._room, self._handing, self._duty, self._settling):
             one.start()
 
     def close(self) -> None:
         """End the threads after what they are at, then press and store."""
-        for one in (self._duty, self._handing, self._room):
+        for one in (self._settling, self._duty, self._handing, self._room):
             one.stop()
         self.store.close()
         self._press.stop()
