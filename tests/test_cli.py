@@ -112,6 +112,16 @@ def test_wrong_usage_is_two(arguments: list[str]) -> None:
     assert clinic(*arguments).returncode == 2
 
 
+@pytest.mark.parametrize("command", [("verify",), ("upgrade",), ("account", "list")])
+def test_a_database_that_is_away_is_one_plain_line(
+    house: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("CLINIC_DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:9/nowhere")
+    done = clinic(*command, instance=house)
+    refused(done, "atabase", "clinic doctor")
+    assert "secret" not in done.stdout + done.stderr
+
+
 def test_a_port_in_use_is_one_plain_line(house: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

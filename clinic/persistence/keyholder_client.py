@@ -358,7 +358,7 @@ class Child:
             wire.result(wire.receive(channel))
         except (OSError, wire.Broken, wire.Failed):
             self._end()
-            raise VaultLocked("the keyholder did not start.") from None
+            raise VaultLocked("the keyholder did not start. Is the database there? Try: clinic doctor") from None
         except BaseException:
             self._end()
             raise
