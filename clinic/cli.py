@@ -34,18 +34,10 @@ def main() -> None:
         click.echo("clinic: " + " ".join(str(error).split()), err=True)
         sys.exit(error.exit)
     except Exception as error:  # its message may hold what somebody wrote: type and line of code only
-        click.echo(f"clinic: {_why(error)}", err=True)
+        from clinic import logs
+
+        click.echo(f"clinic: {logs.why(error)}", err=True)
         sys.exit(1)
-
-
-def _why(error: Exception) -> str:
-    from sqlalchemy.exc import OperationalError
-
-    from clinic import logs
-
-    if isinstance(error, OperationalError) and error.statement is None:  # it came from connecting
-        return "The database does not answer, or takes neither this name nor this password. Try: clinic doctor"
-    return f"stopped by {type(error).__name__} at {logs.frame(error.__traceback__)}"
 
 
 def _settings(context: click.Context, _: click.Parameter, named: Path | None) -> config.Settings:

@@ -44,10 +44,11 @@ class Settings:
 
     On PostgreSQL three roles may share the work (`clinic postgres-roles`): `database_url` is then the pages', which
     row-level security holds to the cases of whoever is signed in, `keyholder_database_url` reads only, and
-    `owner_database_url` makes tables, backups and restores; it belongs in the environment of those commands, not in
-    the file that the pages read. Empty: `database_url` does it. `web_processes` × `web_threads` answer at once where
-    `clinic.wsgi` is served; `clinic serve` is one process. `press_places`: how many sheets of packs this machine draws
-    at once; 0 leaves them to print machines, None is one for each processor.
+    `owner_database_url` makes tables, backups and restores; it belongs in the environment of those commands, not in the
+    file that the pages read. Empty: `database_url` does it. `web_processes` × `web_threads` answer at once where
+    `clinic.wsgi` is served, of each process two pages at a time (`web/turns.py`); `clinic serve` is one process.
+    `press_places`: how many sheets of packs this machine draws at once; 0 leaves them to print machines, None is one
+    for each processor.
     """
 
     instance: Path

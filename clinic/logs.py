@@ -53,6 +53,16 @@ def frame(trace: TracebackType | None) -> str:
     return f"{code.co_filename.replace(chr(92), '/').rsplit('/', 1)[-1]}:{trace.tb_lineno} {code.co_name}"
 
 
+def why(error: Exception) -> str:
+    """One line about what stopped a program, without the message of the error."""
+    from sqlalchemy.exc import OperationalError
+
+    line = f"stopped by {type(error).__name__} at {frame(error.__traceback__)}"
+    if isinstance(error, OperationalError) and error.statement is None:  # no statement failed, but what is around it
+        return f"the database cannot be reached, opened or written; try: clinic doctor ({line})"
+    return line
+
+
 def handler(stream: TextIO | None = None) -> logging.Handler:
     """A handler that writes such lines, to standard error unless another stream is named."""
     found = logging.StreamHandler(stream)

@@ -137,8 +137,7 @@ def app() -> Flask:
         print("clinic: " + " ".join(str(error).split()), file=sys.stderr, flush=True)
         sys.exit(NOT_TO_BE_TRIED)
     except Exception as error:  # gunicorn would print its message
-        where = logs.frame(error.__traceback__)
-        print(f"clinic: stopped by {type(error).__name__} at {where}", file=sys.stderr, flush=True)
+        print(f"clinic: {logs.why(error)}", file=sys.stderr, flush=True)
         sys.exit(NOT_TO_BE_TRIED)
     atexit.register(end)
     return _ours[0].app

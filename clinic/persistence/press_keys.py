@@ -1,7 +1,8 @@
 """The keyholder's part in the queue of the press: a key for each item, and who gets it.
 
-`item_key` needs no session: a pack is drawn at night too. It looks itself, through its own connection, that the item
-is claimed by whoever asks; another machine gets the key sealed to the key that an admin accepted of it.
+`item_key` and `claimed_keys` need no session: a pack is drawn at night too. They look themselves, through their own
+connection, that an item is claimed by whoever asks; another machine gets the key sealed to the key that an admin
+accepted of it.
 """
 
 from collections import OrderedDict

@@ -28,7 +28,7 @@ _item: Any = PressItem.__table__
 _batch: Any = PressBatch.__table__
 _FREE: Final = {"token": None, "until": None, "handed": None}
 _CLAIMED: Final = (_item.c.id, _item.c.n, _item.c.pile, _item.c.sealed)
-# Of many rows at once; the token of one that takes an item, and of one that has it.
+# For many items at once; `its` is the token that an item gets, or has.
 _TAKE: Final = (
     update(_item)
     .where(_item.c.id == bindparam("item"))

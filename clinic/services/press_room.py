@@ -6,7 +6,7 @@ the last claim finishes it. A thread holds one reader's sheets at a time; the ch
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from clinic.domain.errors import ClinicError, NotFound, VaultLocked
+from clinic.domain.errors import ClinicError, VaultLocked
 from clinic.logs import frame
 from clinic.persistence import press_jobs, press_queue, press_sealing
 from clinic.persistence.press_queue import Claimed, writing
@@ -122,16 +122,17 @@ class PressRoom:
             mates = like.claimed.id if like else None
             return press_queue.claim(connection, self._now(), most=most, like=mates)
 
-    def _opened(self, claimed: Iterable[Claimed]) -> list[_Held]:
+    def _opened(self, claimed: Sequence[Claimed]) -> list[_Held]:
         """The pages of what we claimed. What does not open has failed; what was cancelled meanwhile is left."""
-        claimed, found, lost = list(claimed), list[_Held](), list[tuple[Claimed, None]]()
-        keys = self._store.keyholder.claimed_keys([(one.id, one.token) for one in claimed])
+        found, lost = list[_Held](), list[tuple[Claimed, None]]()
+        keys = self._store.keyholder.claimed_keys([(one.id, one.token) for one in claimed]) if claimed else []
         for one, key in zip(claimed, keys, strict=True):
+            if key is None:
+                lost.append((one, None))
+                continue
             try:
-                if key is None:
-                    raise NotFound
                 found.append(_Held(one, key, press_sealing.open_work(key, one.id, one.sealed)))
-            except (NotFound, Damaged):
+            except Damaged:
                 lost.append((one, None))
         self._finish(lost)
         return found

@@ -467,8 +467,10 @@ def _typed_day(store: Store, found: Opened, checked: Checked) -> dict[str, str]:
 
 
 def _advance(store: Store, session: Session, view: KeyView, one: Opened, signed: bool) -> None:
-    """The row, which `find` locked and whose revision was compared, takes the next one."""
+    """The row, which `find` locked and whose revision was compared, takes the next one. Raises Conflict if not so."""
     row = one.row
+    if row.signed or row.rev + 1 != one.head.rev:
+        raise Conflict
     row.rev, row.head, row.signed, row.touched_on = one.head.rev, view.seal_head(one.head), signed, store.today()
     session.flush()
 

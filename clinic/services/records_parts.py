@@ -117,7 +117,9 @@ def find(
     `verb`: what the audit says of it, a refusal included.
     """
     id_ = ident(record_id)
-    row = session.get(Record, id_, with_for_update=lock or None)  # nothing changes between reading and writing
+    row = session.get(Record, id_, with_for_update=lock)  # nothing changes between reading and writing
+    if row is None and lock:  # PostgreSQL locks for nobody who only reads: they are refused as such, further on
+        row = session.get(Record, id_)
     audit.note(session, verb, case=row.case_id if row else None, record=id_)
     if row is None:
         raise NotFound

@@ -37,6 +37,7 @@ _SIGNED_IN: Final = (
     .join(Account, Account.id == SignedIn.account_id)
     .where(SignedIn.token_hash == bindparam("hash"), Account.active)
 )
+# What `has_factor` asks besides.
 _AND_PASSKEY: Final = _SIGNED_IN.add_columns(select(Passkey.id).where(Passkey.account_id == Account.id).exists())
 
 
@@ -250,7 +251,7 @@ def state(store: Store, token: str) -> State:
     """What a token stands for; does not keep it awake. Raises SignIn: no such session any more, or a token file's."""
     now = store.clock()
     with unit_of_work(store) as session:
-        row, account, passkey = _row(session, token, now, _AND_PASSKEY)
+        row, account, passkey = _asked(session, _AND_PASSKEY, token, now)
         _no_file(row)
     return State(
         stage=row.stage,
@@ -402,9 +403,14 @@ def _mine(token: str) -> Any:
     return SignedIn.token_hash == token_hash(token)
 
 
-def _row(session: Session, token: str, now: datetime, asked: Any = _SIGNED_IN) -> Any:
-    """Session and account, and what else is asked for. Raises SignIn."""
-    found = session.execute(asked, {"hash": token_hash(token)}).one_or_none()
+def _row(session: Session, token: str, now: datetime) -> tuple[SignedIn, Account]:
+    row, account = _asked(session, _SIGNED_IN, token, now)
+    return row, account
+
+
+def _asked(session: Session, statement: Any, token: str, now: datetime) -> Any:
+    """What a statement about the session of a token finds. Raises SignIn."""
+    found = session.execute(statement, {"hash": token_hash(token)}).one_or_none()
     if found is None or over(found[0], now):
         raise SignIn
     return found

@@ -90,7 +90,7 @@ def languages_of(session: Session, who: Who) -> Mapping[str, bool]:
 
 
 def _known(held: Mapping[str, bool]) -> dict[str, bool]:
-    known = {one.tag for one in translated()}
+    known = {one.tag for one in translated()} if held else frozenset[str]()
     return {tag: bool(may) for tag, may in held.items() if tag in known and tag != SOURCE}
 
 

@@ -21,7 +21,7 @@ def store() -> Store:
 
 
 def press() -> Press:
-    """The press. Who asks for it waits for paper from here on, and lets others begin."""
+    """The press. Who asks for it will wait for paper, and lets others begin."""
     turns.leave()
     found: Press = current_app.extensions["clinic"]["press"]
     return found

@@ -79,6 +79,7 @@ def erase_(case_id: object) -> ResponseReturnValue:
     if request.form.get("sure") != "yes":
         flash(_("Nothing was erased. Tick the box first if you mean it."))
         return redirect(url_for("rights.page", case_id=case_id) + "#erase", 303)
+    turns.leave()  # it waits for whoever writes in this case
     if partner == "case":
         erase.case(store(), token(), str(case_id), asked)
         flash(_("The case is an empty shell now. Its keys are destroyed."))

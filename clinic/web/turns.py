@@ -1,4 +1,4 @@
-"""Two pages are worked on at a time, the others wait in line for a moment.
+"""In each process two pages are worked on at a time, the others wait in line for a moment.
 
 Fifty people at once are not served sooner when all their pages are begun: Python computes one of them anyway, and the
 one that holds the database then waits for the others each time it needs a word. Measured on two cores beside a pack of

@@ -80,11 +80,13 @@ def pack(how: Run) -> Iterator[Row]:
         def whole() -> bytes:
             return press.joined([press.given_all(page, [_words() for _ in range(PACK)])])
 
+        first = how.seconds(whole) * 1000
         content = whole()
         if pages.sides(content) != PACK * pages.SIDES:
             raise AssertionError("the pack has not the sides it should have")
         took = how.figures({"pack": whole})["pack"]
-    yield row("pack.200_alike", took, bar=Bar("value", "<=", 1000))
+    note = f"the first, its page compiled and a child begun: {first:.0f} ms"
+    yield row("pack.200_alike", took, bar=Bar("value", "<=", 1000), note=note)
     yield row("pack.200_alike.size", len(content) / 1024, "KB")
     yield from _verdict("pack.200_alike", content)
 

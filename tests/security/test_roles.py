@@ -14,10 +14,12 @@ import pytest
 
 from clinic import config
 from clinic.config import Settings
+from clinic.domain.errors import Denied
 from clinic.persistence import row_security, slots
 from clinic.persistence.engine import make_engine
 from clinic.press.press import Press
-from clinic.services import backup
+from clinic.services import audit_log, backup, cases, records
+from clinic.services.audit_log import Filters
 from clinic.services.instance import init_instance
 from tests.persistence.databases import server
 from tests.persistence.roles import Shared, shared_database
@@ -131,6 +133,15 @@ class TestDoors:
     def test_each_cell(self, house: doors.House, endpoint: str, method: str) -> None:
         """Of all doors but those of one's own session, which meet no row of a case."""
         doors.test_each_cell(house, endpoint, method)
+
+    def test_who_only_reads_is_refused_as_such_and_the_audit_names_the_case(self, house: doors.House) -> None:
+        """PostgreSQL locks a row for nobody who may not write it: to lock first would hide the record from the line."""
+        record = records.start(house.store, house.token("ana"), house.case, "session", "couple")
+        with pytest.raises(Denied):
+            records.autosave(house.store, house.token("alf"), record, "tab", 1, {})
+        (line, *_) = audit_log.page(house.store, house.token("ana"), Filters("denied")).lines
+        code = cases.name(house.store, house.token("ana"), house.case).code
+        assert (line.account, line.tried, line.why, line.case) == ("Alf", "record.autosave", "Denied", code)
 
 
 class TestTwins:

@@ -6,8 +6,12 @@ from contextlib import contextmanager
 
 import pytest
 
+from clinic.app import create_app
+from clinic.press.press import Press
 from clinic.web import turns
+from clinic.web.clinic import press as asked_for
 from clinic.web.turns import Turns, in_turns
+from tests.web.conftest import Clinic
 
 LONG = 30.0  # s: a test that waits so long has failed
 
@@ -100,3 +104,29 @@ def test_a_page_that_breaks_gives_its_place_back() -> None:
     for _ in range(3):
         with pytest.raises(RuntimeError):
             page({}, None)
+
+
+@pytest.mark.parametrize(("asks", "count"), [(lambda: None, 1), (asked_for, 3)])
+def test_the_application_takes_turns_until_it_asks_for_the_press(
+    clinic: Clinic, press: Press, monkeypatch: pytest.MonkeyPatch, asks: Callable[[], object], count: int
+) -> None:
+    monkeypatch.setattr(turns, "Turns", lambda: Turns(1, LONG))
+    app = create_app(clinic.store.settings, clinic.store, press)
+    began, end = threading.Semaphore(0), threading.Event()
+
+    @app.before_request
+    def held() -> None:
+        asks()
+        began.release()
+        assert end.wait(LONG)
+
+    threads = [threading.Thread(target=app.test_client().get, args=("/sign-in",)) for _ in range(3)]
+    for one in threads:
+        one.start()
+    try:
+        assert all(began.acquire(timeout=LONG) for _ in range(count))
+        assert not began.acquire(timeout=0.1)
+    finally:
+        end.set()
+        for one in threads:
+            one.join(LONG)
