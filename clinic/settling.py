@@ -29,9 +29,10 @@ class Settling:
             self._thread.join()
 
     def _settle(self) -> None:
-        for seconds in self._after:
+        for number, seconds in enumerate(self._after, start=1):
             if self._over.wait(seconds):
                 return
-            gc.unfreeze()  # what happened to be in use last time may be of no use now
+            if number == len(self._after):  # what happened to be in use the times before may be of no use by now
+                gc.unfreeze()
             gc.collect()
             gc.freeze()

@@ -18,13 +18,14 @@ def test_it_collects_first_then_sets_aside_as_often_as_it_is_told(monkeypatch: p
         if did.count("freeze") == 2:
             twice.set()
 
+    monkeypatch.setattr(gc, "unfreeze", lambda: did.append("unfreeze"))
     monkeypatch.setattr(gc, "collect", lambda *_: did.append("collect"))
     monkeypatch.setattr(gc, "freeze", freeze)
     settling = Settling((0.0, 0.0))
     settling.start()
     assert twice.wait(LONG)
     settling.stop()
-    assert did == ["collect", "freeze"] * 2
+    assert did == ["collect", "freeze", "unfreeze", "collect", "freeze"]  # the last time everything is looked through
 
 
 def test_it_ends_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
